@@ -1,0 +1,2 @@
+// The scalar reference backend: the definition of every op.
+export {};

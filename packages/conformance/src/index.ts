@@ -1,0 +1,2 @@
+// The suite that a backend passes: correctness, speed and support.
+export {};

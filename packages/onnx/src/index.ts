@@ -1,0 +1,2 @@
+// Reads and writes ONNX models.
+export {};

@@ -1,0 +1,2 @@
+// Sessions: plans with their weights packed, ready to run many times.
+export {};

@@ -1,0 +1,2 @@
+// Reads TensorFlow.js graph models.
+export {};
