@@ -1,3 +1,5 @@
-export declare const SOURCE_CONDITION: string;
-export declare function readManifest(directory: string): Record<string, unknown>;
+import type { Manifest } from './workspace.mjs';
+
+export declare const SOURCE_CONDITION: 'espalier-source';
+export declare function readManifest(directory: string): Manifest;
 export declare function entries(directory: string): Record<string, string>;

@@ -1,2 +1,2 @@
 // Semantic search over your own sentences, on your own processor.
-console.log('semantic-search');
+export {};

@@ -1,0 +1,1 @@
+export declare function quickBuild(name: string): Promise<string[]>;
