@@ -24,42 +24,36 @@ export const quietEnvironment = {
 
 /**
  * Makes node_modules hold what `scope` needs: 'all', or the name of one workspace package (then that package, what it
- * depends on, and the quick builder). Exits with a message when it cannot.
+ * depends on, and the quick builder). A tree that holds everything stays whole. Exits with a message when it cannot.
  */
 export function ensureInstalled(scope) {
   checkNode();
   const hash = createHash('sha256');
   for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml']) hash.update(readFileSync(join(root, file)));
-  const wanted = { lockfile: hash.digest('hex'), scope };
-  if (isInstalled(wanted)) return;
-  const filters = scope === 'all' ? [] : ['--filter', `${scope}...`, '--filter', '@espalier/build'];
-  console.log(
-    `Installing ${scope === 'all' ? 'all dependencies' : `what ${scope} needs`} with pnpm ${pnpmVersion} ...`,
-  );
+  const lockfile = hash.digest('hex');
+  const installed = readStamp();
+  const all = scope === 'all' || installed?.scope === 'all';
+  if (installed?.lockfile === lockfile && installed.scope === (all ? 'all' : scope)) return;
+
+  const what = all ? 'all dependencies (about 350 MB)' : `what ${scope} needs (about 45 MB)`;
+  console.log(`Installing ${what} with pnpm ${pnpmVersion} ...`);
   const started = Date.now();
-  const status = runPnpm([
-    ...filters,
-    'install',
-    '--frozen-lockfile',
-    '--reporter',
-    'append-only',
-    '--loglevel',
-    'warn',
-  ]);
+  const part = all ? [] : ['--filter', `${scope}...`, '--filter', '@espalier/build', '--prod'];
+  const status = runPnpm([...part, 'install', '--frozen-lockfile', '--reporter', 'append-only', '--loglevel', 'error']);
   if (status !== 0) {
     console.error(
-      '\nThe install failed; the reason is above. Where package.json changed, run `pnpm install` to update the lockfile.',
+      '\nThe install failed; the reason is above. If a package.json changed, `pnpm install` updates the lockfile.',
     );
     process.exit(status);
   }
-  writeFileSync(stampFile, JSON.stringify(wanted));
+  writeFileSync(stampFile, JSON.stringify({ lockfile, scope: all ? 'all' : scope }));
   console.log(`Installed in ${((Date.now() - started) / 1000).toFixed(1)} s.`);
 }
 
-function isInstalled({ lockfile, scope }) {
-  if (!existsSync(stampFile)) return false;
-  const stamp = JSON.parse(readFileSync(stampFile, 'utf8'));
-  return stamp.lockfile === lockfile && (stamp.scope === 'all' || stamp.scope === scope);
+/** What was installed last; a tree that pnpm itself made counts as whole, of an unknown lockfile. */
+function readStamp() {
+  if (existsSync(stampFile)) return JSON.parse(readFileSync(stampFile, 'utf8'));
+  return existsSync(join(root, 'node_modules/vitest')) ? { lockfile: '', scope: 'all' } : undefined;
 }
 
 function checkNode() {
