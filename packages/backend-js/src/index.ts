@@ -1,2 +1,11 @@
-// The scalar reference backend: the definition of every op.
-export {};
+/** The scalar backend: slow, short, complete. It is the definition of every op, and the last candidate for each. */
+
+import { createHostBackend, type HostBackend } from '@espalier/core';
+import { calibrate } from './calibrate.ts';
+import { activations } from './kernels/activations.ts';
+
+export { define, each, type JsDynamicOp, type JsOp, type Operand, type Operands, once } from './define.ts';
+
+export function createJsBackend(): HostBackend {
+  return createHostBackend({ id: 'js', kernels: [...activations], calibrate });
+}

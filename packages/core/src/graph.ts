@@ -1,0 +1,145 @@
+/**
+ * The graph: ONNX's op names and semantics at opset 22, plus fused ops in the domain `espalier`.
+ * Graphs are values: passes make new ones. Nodes stand in topological order; every value is produced once.
+ */
+
+import type { Dim } from './dim.ts';
+import type { DType } from './dtype.ts';
+import type { Format } from './format.ts';
+import type { Tensor } from './tensor.ts';
+
+/** The domain of ops that Espalier adds to ONNX's. */
+export const ESPALIER = 'espalier';
+
+export interface TensorDesc {
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  /** How it is stored; {@link dense} when absent. */
+  readonly format?: Format;
+}
+
+export interface ValueInfo extends TensorDesc {
+  readonly name: string;
+}
+
+export type Attribute =
+  | number
+  | string
+  | Tensor
+  | Graph
+  | readonly number[]
+  | readonly Dim[]
+  | readonly string[]
+  | readonly Tensor[]
+  | readonly Graph[];
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/**
+ * An op done to a kernel's result before it is stored: an ONNX op whose first input is the running value (`position` says
+ * where it stands among the op's inputs) and whose other inputs are inputs of the node, by index.
+ */
+export interface EpilogueStep {
+  readonly op: EpilogueOp;
+  readonly attrs: Attributes;
+  /** Indices into the node's `inputs`. */
+  readonly inputs: readonly number[];
+  /** Which input of the op the running value is; 0 unless a non-commutative op has it second. */
+  readonly position: number;
+}
+
+/** The closed list of what can be an epilogue. */
+export const epilogueOps = [
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Relu',
+  'Gelu',
+  'Sigmoid',
+  'Tanh',
+  'HardSigmoid',
+  'HardSwish',
+  'LeakyRelu',
+  'Elu',
+  'Clip',
+  'Erf',
+  'Mish',
+  'Softplus',
+  'QuantizeLinear',
+] as const;
+export type EpilogueOp = (typeof epilogueOps)[number];
+
+export interface Node {
+  /** Unique in the graph. */
+  readonly name: string;
+  readonly op: string;
+  /** '' for ONNX's own. */
+  readonly domain: string;
+  /** Names of values; '' for an optional input that is left out. */
+  readonly inputs: readonly string[];
+  /** Names of values; '' for an optional output that is not wanted. */
+  readonly outputs: readonly string[];
+  readonly attrs: Attributes;
+  /** What is done to the first output before it is stored. */
+  readonly epilogue?: readonly EpilogueStep[];
+  /** For a fused op: the ONNX nodes that it stands for, with the node's inputs and outputs as their own. */
+  readonly decomposition?: readonly Node[];
+}
+
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly string[];
+  readonly nodes: readonly Node[];
+  /** Initializers, by name. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+/** Subgraphs that a node carries (bodies of If, Loop, Scan), by attribute name. */
+export function subgraphs(node: Node): [string, Graph][] {
+  return Object.entries(node.attrs).filter((entry): entry is [string, Graph] => isGraph(entry[1]));
+}
+
+export function isGraph(value: unknown): value is Graph {
+  return typeof value === 'object' && value !== null && 'nodes' in value && 'constants' in value;
+}
+
+/** The names of values that the graph and its subgraphs take from outside. */
+export function capturedValues(graph: Graph): Set<string> {
+  const own = new Set<string>([
+    ...graph.constants.keys(),
+    ...graph.inputs.map((i) => i.name),
+    ...graph.nodes.flatMap((n) => n.outputs),
+  ]);
+  const captured = new Set<string>();
+  for (const node of graph.nodes) for (const name of usedValues(node)) if (!own.has(name)) captured.add(name);
+  for (const name of graph.outputs) if (!own.has(name)) captured.add(name);
+  return captured;
+}
+
+/** The names of values that a node reads, those that its subgraphs capture included. */
+export function usedValues(node: Node): string[] {
+  const names = node.inputs.filter((name) => name !== '');
+  for (const [, graph] of subgraphs(node)) names.push(...capturedValues(graph));
+  return names;
+}
+
+/** The node that makes each value, and the nodes that read it (also through subgraphs). */
+export interface Uses {
+  readonly producer: ReadonlyMap<string, Node>;
+  readonly consumers: ReadonlyMap<string, readonly Node[]>;
+}
+
+export function usesOf(graph: Graph): Uses {
+  const producer = new Map<string, Node>();
+  const consumers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const name of node.outputs) if (name !== '') producer.set(name, node);
+    for (const name of new Set(usedValues(node))) {
+      const list = consumers.get(name);
+      if (list) list.push(node);
+      else consumers.set(name, [node]);
+    }
+  }
+  return { producer, consumers };
+}

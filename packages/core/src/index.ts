@@ -1,0 +1,22 @@
+export * from './backend.ts';
+export { type Binding, type Dim, dim } from './dim.ts';
+export * from './dtype.ts';
+export * from './errors.ts';
+export { askKernel, callOf, createEvaluator, type Evaluate, runKernel } from './evaluate.ts';
+export * from './format.ts';
+export * from './graph.ts';
+export * from './half.ts';
+export * from './host.ts';
+export {
+  constantFacts,
+  type Inferred,
+  type InferredNode,
+  inferGraph,
+  inferNode,
+  type Scope,
+  type ValueFacts,
+} from './infer.ts';
+export { onnxOps } from './ops/index.ts';
+export * from './schema.ts';
+export * from './shape.ts';
+export { Tensor, type TensorData, type TensorSource } from './tensor.ts';

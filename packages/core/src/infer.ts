@@ -1,0 +1,322 @@
+/**
+ * Types and shapes of every value of a graph, and the contents of those that are shape arithmetic: integer tensors whose
+ * elements are expressions over symbols.
+ */
+
+import type { Dim } from './dim.ts';
+import { dim } from './dim.ts';
+import { type DType, dtypes } from './dtype.ts';
+import { EspalierError, UnsupportedError } from './errors.ts';
+import { type Attribute, type Graph, type Node, type TensorDesc, usedValues } from './graph.ts';
+import {
+  attributesOf,
+  type Inference,
+  type OpSchema,
+  type OpTable,
+  type ParamSchema,
+  paramAt,
+  schemaOf,
+} from './schema.ts';
+import { formatShape, sizeOf } from './shape.ts';
+import type { Tensor } from './tensor.ts';
+
+/** Integer tensors of more elements are data, not shape arithmetic. */
+const CONTENTS_LIMIT = 1024;
+
+/** What is known of one value. */
+export interface ValueFacts extends TensorDesc {
+  /** The value, where it is constant. */
+  readonly constant?: Tensor | undefined;
+  /** The elements, where they are integers made of constants and shapes. */
+  readonly contents?: readonly Dim[] | undefined;
+}
+
+export interface Inferred {
+  /** By value name; values of outer scopes are not repeated. */
+  readonly values: ReadonlyMap<string, ValueFacts>;
+  /** Symbols that a node (by name) binds only at run time. */
+  readonly fresh: ReadonlyMap<string, readonly string[]>;
+}
+
+export type Scope = (name: string) => ValueFacts | undefined;
+
+/** The facts of a constant tensor. */
+export function constantFacts(tensor: Tensor): ValueFacts {
+  return { dtype: tensor.type, shape: tensor.dims, constant: tensor, contents: integerContents(tensor) };
+}
+
+function integerContents(tensor: Tensor): readonly Dim[] | undefined {
+  if (tensor.size > CONTENTS_LIMIT || tensor.type === 'string') return undefined;
+  const { kind, bits } = dtypes[tensor.type];
+  if (kind === 'float' || bits === 4) return undefined;
+  const values = Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  return values.every(Number.isSafeInteger) ? values : undefined;
+}
+
+/**
+ * Infers a whole graph.
+ * @throws UnsupportedError listing every node that no schema describes or whose dtypes it does not take
+ * @throws EspalierError `BAD_GRAPH` or `SHAPE_MISMATCH` naming the first malformed node
+ */
+export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => undefined): Inferred {
+  const values = new Map<string, ValueFacts>();
+  const fresh = new Map<string, readonly string[]>();
+  const unsupported: string[] = [];
+  const unknown = new Set<string>();
+  for (const [name, tensor] of graph.constants) values.set(name, constantFacts(tensor));
+  for (const input of graph.inputs)
+    if (!values.has(input.name)) values.set(input.name, { dtype: input.dtype, shape: input.shape });
+  const scope: Scope = (name) => values.get(name) ?? outer(name);
+  for (const node of graph.nodes) {
+    if (usedValues(node).some((name) => unknown.has(name))) {
+      for (const name of node.outputs) unknown.add(name);
+      const schema = schemaOf(ops, node);
+      if (!schema) unsupported.push(`${node.name}: no op ${label(node)}`);
+      continue;
+    }
+    try {
+      const inferred = inferNode(node, ops, scope);
+      for (const [name, facts] of inferred.values) values.set(name, facts);
+      if (inferred.fresh.length > 0) fresh.set(node.name, inferred.fresh);
+    } catch (error) {
+      if ((error as EspalierError).code !== 'UNSUPPORTED') throw error;
+      const reasons = (error as UnsupportedError).reasons;
+      unsupported.push(...(reasons.length > 0 ? reasons : [(error as Error).message]));
+      for (const name of node.outputs) unknown.add(name);
+    }
+  }
+  if (unsupported.length > 0) {
+    throw new UnsupportedError(
+      `${unsupported.length} node(s) of "${graph.name}" are not supported:\n  ${unsupported.join('\n  ')}`,
+      unsupported,
+    );
+  }
+  return { values, fresh };
+}
+
+function label(node: Pick<Node, 'op' | 'domain'>): string {
+  return node.domain === '' ? node.op : `${node.domain}.${node.op}`;
+}
+
+export interface InferredNode {
+  /** By value name, for every output that is wanted. */
+  readonly values: ReadonlyMap<string, ValueFacts>;
+  readonly fresh: readonly string[];
+}
+
+/** Infers one node whose inputs `scope` knows. Throws as {@link inferGraph}. */
+export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode {
+  const schema = schemaOf(ops, node);
+  if (!schema)
+    throw new UnsupportedError(`${node.name}: no op ${label(node)}`, [`${node.name}: no op ${label(node)}`], {
+      node: node.name,
+    });
+  const context = new NodeInference(node, schema, ops, scope);
+  try {
+    schema.infer(context);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && !error.message.includes(node.name)) {
+      const { code, message } = error as EspalierError;
+      if (code === 'UNSUPPORTED')
+        throw new UnsupportedError(
+          `${node.name} (${label(node)}): ${message}`,
+          [`${node.name} (${label(node)}): ${message}`],
+          { node: node.name },
+        );
+      throw new EspalierError(code, `${node.name} (${label(node)}): ${message}`, { node: node.name, cause: error });
+    }
+    throw error;
+  }
+  return context.finish();
+}
+
+class NodeInference implements Inference {
+  readonly node: Node;
+  readonly attrs: Inference['attrs'];
+  readonly inputCount: number;
+  readonly outputCount: number;
+  private readonly schema: OpSchema;
+  private readonly ops: OpTable;
+  private readonly scope: Scope;
+  private readonly inputs: (ValueFacts | undefined)[];
+  private readonly variables = new Map<string, DType>();
+  private readonly outputs = new Map<number, ValueFacts>();
+  private readonly freshSymbols: string[] = [];
+
+  constructor(node: Node, schema: OpSchema, ops: OpTable, scope: Scope) {
+    this.node = node;
+    this.schema = schema;
+    this.ops = ops;
+    this.scope = scope;
+    this.attrs = attributesOf(schema, node);
+    this.inputs = node.inputs.map((name) => (name === '' ? undefined : this.lookup(name)));
+    this.inputCount = this.inputs.length;
+    this.outputCount = node.outputs.length;
+    this.checkSignature();
+  }
+
+  private lookup(name: string): ValueFacts {
+    const facts = this.scope(name);
+    if (!facts) this.fail(`reads "${name}", which nothing before it makes`);
+    return facts;
+  }
+
+  private checkSignature(): void {
+    const { inputs, outputs, attributes, types } = this.schema;
+    this.schema.inputs.forEach((param, i) => {
+      if (!param.optional && !this.inputs[i]) this.fail(`its input ${i} (${param.name}) is missing`);
+    });
+    if (this.outputCount > outputs.length && !outputs.at(-1)?.variadic)
+      this.fail(`has ${this.outputCount} outputs, not ${outputs.length}`);
+    for (const [name, { required }] of Object.entries(attributes)) {
+      if (required && this.attrs[name] === undefined) this.fail(`its attribute "${name}" is missing`);
+    }
+    for (const name of Object.keys(this.node.attrs)) {
+      if (!Object.hasOwn(attributes, name))
+        this.unsupported(`the attribute "${name}" is not one of ${label(this.node)}`);
+    }
+    this.inputs.forEach((facts, i) => {
+      const param = paramAt(inputs, i);
+      if (!param) {
+        if (this.node.epilogue) return;
+        this.fail(`has ${this.inputCount} inputs, not ${inputs.length}`);
+      }
+      if (!facts) return;
+      const allowed = types[param.type] ?? [param.type as DType];
+      if (!allowed.includes(facts.dtype))
+        this.unsupported(`input ${i} (${param.name}) is ${facts.dtype}; it takes ${allowed.join(', ')}`);
+      if (param.variadic === 'mixed') return;
+      const bound = this.variables.get(param.type);
+      if (bound && bound !== facts.dtype) this.fail(`its inputs of type ${param.type} are ${bound} and ${facts.dtype}`);
+      this.variables.set(param.type, facts.dtype);
+    });
+  }
+
+  has(index: number): boolean {
+    return this.inputs[index] !== undefined;
+  }
+
+  input(index: number): ValueFacts {
+    return this.inputs[index] ?? this.fail(`its input ${index} is missing`);
+  }
+
+  shape(index: number): readonly Dim[] {
+    return this.input(index).shape;
+  }
+
+  constant(index: number): Tensor | undefined {
+    return this.inputs[index]?.constant;
+  }
+
+  contents(index: number): readonly Dim[] | undefined {
+    return this.inputs[index]?.contents;
+  }
+
+  integers(index: number): readonly number[] | undefined {
+    const contents = this.contents(index);
+    return contents?.every((d) => typeof d === 'number') ? (contents as readonly number[]) : undefined;
+  }
+
+  int(name: string): number {
+    const value = this.attrs[name];
+    return Number.isSafeInteger(value) ? (value as number) : this.fail(`its attribute "${name}" is not an integer`);
+  }
+
+  float(name: string): number {
+    const value = this.attrs[name];
+    return typeof value === 'number' ? value : this.fail(`its attribute "${name}" is not a number`);
+  }
+
+  string(name: string): string {
+    const value = this.attrs[name];
+    return typeof value === 'string' ? value : this.fail(`its attribute "${name}" is not a string`);
+  }
+
+  ints(name: string): readonly number[] {
+    return this.maybeInts(name) ?? this.fail(`its attribute "${name}" is missing`);
+  }
+
+  maybeInts(name: string): readonly number[] | undefined {
+    const value = this.attrs[name] as Attribute | undefined;
+    if (value === undefined) return undefined;
+    const fits = Array.isArray(value) && value.every((x) => Number.isSafeInteger(x));
+    return fits ? (value as readonly number[]) : this.fail(`its attribute "${name}" is not a list of integers`);
+  }
+
+  output(index: number, shape: readonly Dim[], more: { dtype?: DType; contents?: readonly Dim[] } = {}): void {
+    const dtype = more.dtype ?? this.outputDType(index);
+    for (const d of shape)
+      if (typeof d === 'number' && d < 0) this.fail(`its output ${index} would have the shape ${formatShape(shape)}`);
+    if (shape.every((d) => typeof d === 'number')) sizeOf(shape as readonly number[]);
+    const { contents } = more;
+    const keep = contents !== undefined && contents.length <= CONTENTS_LIMIT;
+    this.outputs.set(index, { dtype, shape, ...(keep ? { contents } : {}) });
+  }
+
+  private outputDType(index: number): DType {
+    const param: ParamSchema | undefined = paramAt(this.schema.outputs, index);
+    if (!param) this.fail(`has more outputs than ${this.schema.outputs.length}`);
+    const dtype =
+      this.variables.get(param.type) ?? (Object.hasOwn(dtypes, param.type) ? (param.type as DType) : undefined);
+    return dtype ?? this.fail(`cannot tell the dtype of its output ${index}`);
+  }
+
+  fresh(output: number, axis: number): string {
+    const base = this.node.outputs[output]!.replace(/[^A-Za-z0-9_.]/g, '_');
+    const symbol = `_${base}.${output}.${axis}`;
+    this.freshSymbols.push(symbol);
+    return symbol;
+  }
+
+  subgraph(graph: Graph, inputs: readonly TensorDesc[]): readonly TensorDesc[] {
+    if (inputs.length !== graph.inputs.length)
+      this.fail(`its subgraph "${graph.name}" takes ${graph.inputs.length} inputs, not ${inputs.length}`);
+    const typed = { ...graph, inputs: graph.inputs.map((info, i) => ({ ...inputs[i]!, name: info.name })) };
+    const inferred = inferGraph(typed, this.ops, this.scope);
+    return graph.outputs.map((name) => inferred.values.get(name) ?? this.lookup(name));
+  }
+
+  fail(message: string): never {
+    throw new EspalierError('BAD_GRAPH', `${this.node.name} (${label(this.node)}) ${message}`, {
+      node: this.node.name,
+    });
+  }
+
+  unsupported(message: string): never {
+    const text = `${this.node.name} (${label(this.node)}): ${message}`;
+    throw new UnsupportedError(text, [text], { node: this.node.name });
+  }
+
+  finish(): InferredNode {
+    this.applyEpilogue();
+    const values = new Map<string, ValueFacts>();
+    this.node.outputs.forEach((name, i) => {
+      if (name === '') return;
+      const facts = this.outputs.get(i) ?? this.fail(`has no output ${i}`);
+      values.set(name, facts);
+    });
+    const shapes = [...values.values()].flatMap((facts) => facts.shape);
+    const used = new Set(shapes.flatMap((d) => dim.symbols(d)));
+    return { values, fresh: this.freshSymbols.filter((symbol) => used.has(symbol)) };
+  }
+
+  private applyEpilogue(): void {
+    for (const [i, step] of (this.node.epilogue ?? []).entries()) {
+      const names = step.inputs.map(
+        (at) => this.node.inputs[at] ?? this.fail(`its epilogue reads input ${at}, which is missing`),
+      );
+      const running = ' running';
+      names.splice(step.position, 0, running);
+      const scope: Scope = (name) => (name === running ? this.outputs.get(0) : this.scope(name));
+      const node: Node = {
+        name: `${this.node.name}/${step.op}_${i}`,
+        op: step.op,
+        domain: '',
+        inputs: names,
+        outputs: [running],
+        attrs: step.attrs,
+      };
+      this.outputs.set(0, inferNode(node, this.ops, scope).values.get(running)!);
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** Short forms for writing schemas. */
+
+import { dim } from '../dim.ts';
+import type { AttributeSchema, Inference, OpSchema, ParamSchema } from '../schema.ts';
+import { broadcastShapes } from '../shape.ts';
+
+/**
+ * Parameters from `'name:type'`: `'B?:T'` is optional, `'...inputs:T'` variadic, `'...~inputs:V'` variadic with mixed dtypes.
+ */
+export function params(...texts: readonly string[]): ParamSchema[] {
+  return texts.map((text) => {
+    const match = /^(\.\.\.)?(~)?([\w]+)(\?)?:(\w+)$/.exec(text);
+    if (!match) throw new TypeError(`"${text}" is not a parameter`);
+    const [, variadic, mixed, name, optional, type] = match;
+    return {
+      name: name!,
+      type: type!,
+      ...(optional ? { optional: true } : {}),
+      ...(variadic ? { variadic: mixed ? 'mixed' : true } : {}),
+    };
+  });
+}
+
+/** A schema in ONNX's domain, with one input `X:T` and one output `Y:T` unless said otherwise. */
+export function op(
+  name: string,
+  versions: readonly number[],
+  rest: Pick<OpSchema, 'types'> & Partial<Omit<OpSchema, 'name' | 'versions'>>,
+): OpSchema {
+  return {
+    name,
+    domain: '',
+    versions,
+    inputs: params('X:T'),
+    outputs: params('Y:T'),
+    attributes: {},
+    infer: sameShape,
+    ...rest,
+  };
+}
+
+export const attr = {
+  int: (value?: number): AttributeSchema => (value === undefined ? { type: 'int' } : { type: 'int', default: value }),
+  float: (value?: number): AttributeSchema =>
+    value === undefined ? { type: 'float' } : { type: 'float', default: value },
+  string: (value?: string): AttributeSchema =>
+    value === undefined ? { type: 'string' } : { type: 'string', default: value },
+  ints: (value?: readonly number[]): AttributeSchema =>
+    value === undefined ? { type: 'ints' } : { type: 'ints', default: value },
+  required: (type: AttributeSchema['type']): AttributeSchema => ({ type, required: true }),
+};
+
+/** The output has the first input's shape. */
+export function sameShape(c: Inference): void {
+  c.output(0, c.shape(0));
+}
+
+/** The output has the shape that all inputs broadcast to. */
+export function broadcastAll(c: Inference): void {
+  const shapes = Array.from({ length: c.inputCount }, (_, i) => c.shape(i));
+  c.output(0, broadcastShapes(...shapes));
+}
+
+/** True where two dimensions may be equal. */
+export function mayEqual(a: Parameters<typeof dim.equal>[0], b: Parameters<typeof dim.equal>[1]): boolean {
+  return dim.equal(a, b) !== false;
+}
