@@ -94,7 +94,6 @@ function environment() {
     ...env,
     HOME: cache,
     npm_config_cache: join(cache, 'npm'),
-    npm_config_store_dir: join(cache, 'pnpm-store'),
     XDG_CACHE_HOME: join(cache, 'xdg'),
     XDG_DATA_HOME: join(cache, 'xdg'),
     XDG_STATE_HOME: join(cache, 'xdg'),
