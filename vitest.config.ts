@@ -8,5 +8,6 @@ export default defineConfig({
     include: ['{packages,apps,tooling}/*/test/**/*.test.ts'],
     passWithNoTests: true,
     testTimeout: 20_000,
+    hookTimeout: 60_000,
   },
 });

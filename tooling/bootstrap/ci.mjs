@@ -75,6 +75,7 @@ function npm(name, args) {
   const { status } = spawnSync('npm', args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: 15 * 60_000,
     shell: process.platform === 'win32',
     env: { ...process.env, ...quietEnvironment, npm_config_loglevel: 'error' },
   });
