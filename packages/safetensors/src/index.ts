@@ -1,2 +1,3 @@
 // Reads and writes safetensors files.
-export {};
+export { isSafetensors, type ReadOptions, readSafetensors, type Safetensors } from './read.ts';
+export { writeSafetensors } from './write.ts';
