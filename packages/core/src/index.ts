@@ -11,6 +11,7 @@ export {
   constantFacts,
   type Inferred,
   type InferredNode,
+  type InferredSubgraph,
   inferGraph,
   inferNode,
   type Scope,

@@ -36,6 +36,8 @@ export interface Inferred {
   readonly values: ReadonlyMap<string, ValueFacts>;
   /** Symbols that a node (by name) binds only at run time. */
   readonly fresh: ReadonlyMap<string, readonly string[]>;
+  /** Inferred subgraphs of a node, by its name. */
+  readonly subgraphs: ReadonlyMap<string, readonly InferredSubgraph[]>;
 }
 
 export type Scope = (name: string) => ValueFacts | undefined;
@@ -61,6 +63,7 @@ function integerContents(tensor: Tensor): readonly Dim[] | undefined {
 export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => undefined): Inferred {
   const values = new Map<string, ValueFacts>();
   const fresh = new Map<string, readonly string[]>();
+  const nested = new Map<string, readonly InferredSubgraph[]>();
   const unsupported: string[] = [];
   const unknown = new Set<string>();
   for (const [name, tensor] of graph.constants) values.set(name, constantFacts(tensor));
@@ -78,6 +81,7 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
       const inferred = inferNode(node, ops, scope);
       for (const [name, facts] of inferred.values) values.set(name, facts);
       if (inferred.fresh.length > 0) fresh.set(node.name, inferred.fresh);
+      if (inferred.subgraphs.length > 0) nested.set(node.name, inferred.subgraphs);
     } catch (error) {
       if ((error as EspalierError).code !== 'UNSUPPORTED') throw error;
       const reasons = (error as UnsupportedError).reasons;
@@ -91,7 +95,7 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
       unsupported,
     );
   }
-  return { values, fresh };
+  return { values, fresh, subgraphs: nested };
 }
 
 function label(node: Pick<Node, 'op' | 'domain'>): string {
@@ -102,6 +106,16 @@ export interface InferredNode {
   /** By value name, for every output that is wanted. */
   readonly values: ReadonlyMap<string, ValueFacts>;
   readonly fresh: readonly string[];
+  /** The subgraphs it carries, with the types that their inputs were given. */
+  readonly subgraphs: readonly InferredSubgraph[];
+}
+
+export interface InferredSubgraph {
+  /** The node's own graph, as it is found among its attributes. */
+  readonly source: Graph;
+  /** The same with its inputs' types. */
+  readonly graph: Graph;
+  readonly inferred: Inferred;
 }
 
 /** Infers one node whose inputs `scope` knows. Throws as {@link inferGraph}. */
@@ -142,6 +156,7 @@ class NodeInference implements Inference {
   private readonly variables = new Map<string, DType>();
   private readonly outputs = new Map<number, ValueFacts>();
   private readonly freshSymbols: string[] = [];
+  private readonly nested = new Map<Graph, InferredSubgraph>();
 
   constructor(node: Node, schema: OpSchema, ops: OpTable, scope: Scope) {
     this.node = node;
@@ -273,6 +288,7 @@ class NodeInference implements Inference {
       this.fail(`its subgraph "${graph.name}" takes ${graph.inputs.length} inputs, not ${inputs.length}`);
     const typed = { ...graph, inputs: graph.inputs.map((info, i) => ({ ...inputs[i]!, name: info.name })) };
     const inferred = inferGraph(typed, this.ops, this.scope);
+    this.nested.set(graph, { source: graph, graph: typed, inferred });
     return graph.outputs.map((name) => inferred.values.get(name) ?? this.lookup(name));
   }
 
@@ -297,7 +313,11 @@ class NodeInference implements Inference {
     });
     const shapes = [...values.values()].flatMap((facts) => facts.shape);
     const used = new Set(shapes.flatMap((d) => dim.symbols(d)));
-    return { values, fresh: this.freshSymbols.filter((symbol) => used.has(symbol)) };
+    return {
+      values,
+      fresh: this.freshSymbols.filter((symbol) => used.has(symbol)),
+      subgraphs: [...this.nested.values()],
+    };
   }
 
   private applyEpilogue(): void {

@@ -1,0 +1,30 @@
+/** `espalier run`: one run, outputs printed. */
+
+import type { NodeTiming, SessionRunOptions } from '@espalier/runtime';
+import { elementsOf, type FeedOptions, readFeeds, toJson } from './feeds.ts';
+import { loadModel, type ModelOptions, print } from './model.ts';
+
+interface RunFlags extends ModelOptions, FeedOptions {
+  readonly fetch?: readonly string[];
+  readonly times?: boolean;
+}
+
+export async function runModel(model: string, flags: RunFlags): Promise<void> {
+  await using session = await loadModel(model, flags);
+  const timings: NodeTiming[] = [];
+  const options: SessionRunOptions = flags.times ? { onNode: (timing) => void timings.push(timing) } : {};
+  const outputs = await session.run(readFeeds(session, flags), flags.fetch ?? session.outputNames, options);
+  if (flags.json)
+    print(JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, toJson(tensor)]))));
+  else {
+    for (const [name, tensor] of Object.entries(outputs)) {
+      const elements = elementsOf(tensor);
+      const shown = elements.slice(0, 10).map((x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x));
+      print(
+        `${name}  ${tensor.type}[${tensor.dims}]  ${shown.join(' ')}${elements.length > 10 ? ` ... (${elements.length} in all)` : ''}`,
+      );
+    }
+  }
+  for (const { node, op, backend, kernel, seconds } of timings)
+    process.stderr.write(`${(seconds * 1e3).toFixed(3).padStart(10)} ms  ${backend}/${kernel}  ${op}  ${node}\n`);
+}

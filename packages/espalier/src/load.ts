@@ -1,0 +1,142 @@
+/** `load`: from a model's file to a session, in one call. */
+
+import { createJsBackend } from '@espalier/backend-js';
+import { type AnyBackend, EspalierError, type Graph } from '@espalier/core';
+import { importOnnx, isOnnx } from '@espalier/onnx';
+import type { DeviceProfile } from '@espalier/planner';
+import { createRuntime, type Runtime, type Session, type SessionOptions } from '@espalier/runtime';
+import { isSafetensors } from '@espalier/safetensors';
+import { importTfjs } from '@espalier/tfjs';
+import { type ModelSource, type OpenSource, openSource } from './source.ts';
+
+/** What a backend is told when it is made. */
+type Settings = Pick<LoadOptions, 'threads' | 'precision'>;
+
+/** Backends that can be asked for by name, the last resort last. */
+const factories = {
+  js: (_: Settings): AnyBackend => createJsBackend(),
+} as const;
+export type BackendName = keyof typeof factories;
+export const backendNames = Object.keys(factories) as readonly BackendName[];
+
+export interface Progress {
+  readonly stage: 'read' | 'import' | 'plan' | 'prepare';
+  /** Bytes while reading, nodes while preparing. */
+  readonly done: number;
+  /** Undefined where it is not known. */
+  readonly total: number | undefined;
+}
+
+export interface LoadOptions {
+  /** Backends by name, or as objects; all that this install and machine have when absent. */
+  readonly backends?: readonly (BackendName | AnyBackend)[];
+  /** Threads that a backend may use at most; as many as make sense when absent. The scalar backend uses one. */
+  readonly threads?: number;
+  /** What arithmetic may be rounded to for speed: nothing below float32 unless asked. No effect on backends without such kernels. */
+  readonly precision?: 'float32' | 'bfloat16';
+  /** Sizes to expect, by the name of the dimension. The plan holds for all others too. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Rates measured before; measured now where absent. */
+  readonly profile?: DeviceProfile;
+  /** Names of graph passes to leave out. */
+  readonly disablePasses?: readonly string[];
+  readonly signal?: AbortSignal;
+  onProgress?(progress: Progress): void;
+}
+
+/**
+ * Loads a model and makes it ready to run. ONNX files and TensorFlow.js graph models (`model.json`) are told apart by
+ * their bytes.
+ * @throws EspalierError `NOT_FOUND`, `BAD_FILE`, `BAD_GRAPH`, `UNSUPPORTED` (listing every node that cannot run), `UNSAFE_PATH`, `ABORTED`
+ */
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Session> {
+  const { onProgress } = options;
+  onProgress?.({ stage: 'read', done: 0, total: undefined });
+  const opened = await openSource(source, {
+    signal: options.signal,
+    onBytes: (done, total) => onProgress?.({ stage: 'read', done, total }),
+  });
+  onProgress?.({ stage: 'import', done: 0, total: undefined });
+  const graph = await importGraph(opened, options.signal);
+  const runtime = makeRuntime(options);
+  return runtime.createSession(graph, sessionOptions(options));
+}
+
+/** The runtime that these options ask for. @throws TypeError for a backend that does not exist */
+export function makeRuntime(options: LoadOptions): Runtime {
+  const { backends = backendNames, threads, precision = 'float32', profile } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
+    throw new TypeError(`threads must be a whole number from 1 on, not ${threads}`);
+  if (precision !== 'float32' && precision !== 'bfloat16')
+    throw new TypeError(`precision must be float32 or bfloat16, not "${precision}"`);
+  return createRuntime({
+    backends: backends.map((backend) => toBackend(backend, options)),
+    ...(profile ? { profile } : {}),
+  });
+}
+
+function toBackend(backend: BackendName | AnyBackend, settings: Settings): AnyBackend {
+  if (typeof backend !== 'string') return backend;
+  if (Object.hasOwn(factories, backend)) return factories[backend](settings);
+  throw new TypeError(
+    `there is no backend "${backend}": use one of ${backendNames.join(', ')}, or pass a backend object`,
+  );
+}
+
+function sessionOptions({ dims, disablePasses, signal, onProgress }: LoadOptions): SessionOptions {
+  return {
+    ...(dims ? { dims } : {}),
+    ...(disablePasses ? { disablePasses } : {}),
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress } : {}),
+  };
+}
+
+/** The graph in a model's file, its format told by the bytes. */
+export async function importGraph({ name, bytes, sibling }: OpenSource, signal?: AbortSignal): Promise<Graph> {
+  const missing = (file: string): Promise<never> => {
+    throw new EspalierError(
+      'NOT_FOUND',
+      `the model needs the file "${file}" beside it: load it by path or URL, not from bytes`,
+      { file },
+    );
+  };
+  const beside = sibling ?? missing;
+  const abort = signal ? { signal } : {};
+  if (isSafetensors(bytes))
+    throw new EspalierError(
+      'UNSUPPORTED',
+      `${name} is a safetensors file: it holds weights but no graph. Load the ONNX or TensorFlow.js model instead`,
+      { file: name },
+    );
+  if (startsWith(bytes, 'GGUF'))
+    throw new EspalierError(
+      'UNSUPPORTED',
+      `${name} is a GGUF file, which this version does not read. Load the ONNX model instead`,
+      { file: name },
+    );
+  if (isOnnx(bytes)) {
+    const cut = async (file: string, offset: number, length: number | undefined) => {
+      const all = await beside(file);
+      return all.subarray(offset, length === undefined ? undefined : offset + length);
+    };
+    return (await importOnnx(bytes, { name, external: cut, ...abort })).graph;
+  }
+  const json = parseJson(bytes);
+  if (json && typeof json === 'object' && 'modelTopology' in json)
+    return (await importTfjs(json, beside, { name, ...abort })).graph;
+  throw new EspalierError('BAD_FILE', `${name} is neither an ONNX file nor a TensorFlow.js model.json`, { file: name });
+}
+
+function startsWith(bytes: Uint8Array, text: string): boolean {
+  return [...text].every((char, i) => bytes[i] === char.charCodeAt(0));
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  if (!/^\s*\{/.test(new TextDecoder().decode(bytes.subarray(0, 64)))) return undefined;
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return undefined; // Not JSON after all: the caller reports a file of no known format.
+  }
+}

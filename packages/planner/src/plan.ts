@@ -1,0 +1,335 @@
+/** Graph in, plan out: passes, prices, the choice over the whole graph, and why. */
+
+import {
+  type AnyBackend,
+  type Binding,
+  bindShape,
+  byteLength,
+  type Call,
+  type Constants,
+  callOf,
+  type Evaluate,
+  formatShape,
+  type Graph,
+  type Inferred,
+  type InferredSubgraph,
+  inferGraph,
+  inferNode,
+  type Node,
+  type OpTable,
+  type Scope,
+  schemaOf,
+  sizeOf,
+  type TensorDesc,
+  UnsupportedError,
+  type ValueFacts,
+} from '@espalier/core';
+import { choose, type Decision } from './choose.ts';
+import { type PassReport, runPasses } from './passes/index.ts';
+import { type Candidate, Catalogue, constantOf, type Offer, type Refusal } from './price.ts';
+import type { DeviceProfile } from './profile.ts';
+import { representativeSizes } from './sizes.ts';
+import { splitEpilogue } from './unfuse.ts';
+
+/** One node of a {@link Plan}. Plain JSON. */
+export interface PlannedNode {
+  readonly name: string;
+  readonly op: string;
+  readonly domain: string;
+  /** `float32[batch,seq,384]`, '' where left out. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Ops fused into it. */
+  readonly epilogue: readonly string[];
+  /** `view`: only a new shape, nothing is computed. `control`: run by the runtime, branch by branch. */
+  readonly kind: 'kernel' | 'view' | 'control';
+  readonly backend: string;
+  readonly kernel: string;
+  /** How the constant operand is stored. */
+  readonly format: string;
+  /** Predicted seconds, at the plan's sizes. */
+  readonly seconds: number;
+  readonly macs: number;
+  readonly bytes: number;
+  readonly resident: number;
+  /** The candidates that it beat, cheapest first. */
+  readonly losers: readonly { readonly backend: string; readonly kernel: string; readonly seconds: number }[];
+  readonly refusals: readonly Refusal[];
+  /** Plans of its subgraphs, by attribute. */
+  readonly branches: Readonly<Record<string, Plan>>;
+}
+
+/** What runs where, and why. Plain JSON; the same for the same graph, backends, profile and options. */
+export interface Plan {
+  readonly version: 1;
+  readonly graph: string;
+  readonly machine: string;
+  readonly backends: readonly string[];
+  /** The sizes that were priced; the plan holds for all others too. */
+  readonly sizes: Binding;
+  /** Predicted seconds of one run, moves between backends included. */
+  readonly seconds: number;
+  /** Seconds of it spent on moving values between backends. */
+  readonly crossings: number;
+  readonly nodes: readonly PlannedNode[];
+  readonly passes: readonly PassReport[];
+  /** Fusions that were taken apart again because the parts are cheaper, or no kernel does the whole. */
+  readonly unfused: readonly { readonly node: string; readonly reason: string }[];
+}
+
+/** What the runtime needs to prepare a planned node. */
+export interface Assignment {
+  readonly node: Node;
+  readonly call: Call;
+  readonly constants: Constants;
+  readonly kind: PlannedNode['kind'];
+  /** Best first; the first is the plan's choice. Empty for views and control flow. */
+  readonly ranked: readonly Candidate[];
+  /** For control flow: its subgraphs, planned, by attribute name. */
+  readonly branches: ReadonlyMap<string, Planned>;
+}
+
+export interface Planned {
+  readonly graph: Graph;
+  readonly inferred: Inferred;
+  /** In the order of the graph's nodes. */
+  readonly assignments: readonly Assignment[];
+  readonly plan: Plan;
+}
+
+export interface PlanOptions {
+  readonly backends: readonly AnyBackend[];
+  readonly profile: DeviceProfile;
+  readonly ops: OpTable;
+  /** Computes constants while folding. */
+  readonly evaluate?: Evaluate;
+  /** Sizes to expect, by symbol. */
+  readonly expect?: Readonly<Record<string, number>>;
+  /** Names of passes to leave out. */
+  readonly disable?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+const places = { kernel: 'backend', view: 'view', control: 'host' } as const;
+const controlFlow = new Set(['If', 'Loop', 'Scan']);
+
+/**
+ * Plans a graph.
+ * @throws UnsupportedError that lists every node no backend can run, with the reasons
+ */
+export async function planGraph(graph: Graph, options: PlanOptions): Promise<Planned> {
+  const { ops, evaluate, disable, signal } = options;
+  // The graph is checked before any pass sees it, so that errors speak of the model's own nodes.
+  inferGraph(graph, ops);
+  const { graph: better, report } = await runPasses(graph, {
+    ops,
+    ...(evaluate ? { evaluate } : {}),
+    ...(disable ? { disable } : {}),
+    ...(signal ? { signal } : {}),
+  });
+  const inferred = inferGraph(better, ops);
+  const at = representativeSizes(better, inferred, options.expect);
+  const planner = new Planner(options);
+  const planned = planner.plan(better, inferred, at, () => undefined, report);
+  if (planner.unsupported.length > 0) {
+    const lines = planner.unsupported;
+    throw new UnsupportedError(
+      `${lines.length} node(s) of "${graph.name}" cannot run on ${options.backends.map((b) => b.id).join(', ')}:\n  ${lines.join('\n  ')}`,
+      lines,
+    );
+  }
+  return planned;
+}
+
+class Planner {
+  readonly unsupported: string[] = [];
+  private readonly options: PlanOptions;
+  private readonly catalogue: Catalogue;
+
+  constructor(options: PlanOptions) {
+    this.options = options;
+    this.catalogue = new Catalogue(options.backends, options.profile, options.ops);
+  }
+
+  plan(graph: Graph, facts: Inferred, at: Binding, outer: Scope, passes: readonly PassReport[]): Planned {
+    const unfused: { node: string; reason: string }[] = [];
+    const values = new Map(facts.values);
+    const scope: Scope = (name) => values.get(name) ?? outer(name);
+    const nodes = graph.nodes.flatMap((node) => {
+      const best = this.resolve(node, scope, at);
+      for (const [name, fact] of best.values) if (!values.has(name)) values.set(name, fact);
+      if (best.reason) unfused.push({ node: node.name, reason: best.reason });
+      return best.nodes;
+    });
+    const inferred: Inferred = { ...facts, values };
+    const offers = nodes.map((node) => this.offer(node, scope, at));
+    const branches = nodes.map((node) => this.planBranches(node, facts, at, scope));
+    const backends = this.chooseBackends(graph, nodes, offers, scope, at);
+    const assignments = nodes.map((node, i): Assignment => {
+      const { call, constants, candidates } = offers[i]!;
+      const chosen = backends.of[i]!;
+      const ranked = [...candidates].sort(
+        (a, b) => Number(b.backend === chosen) - Number(a.backend === chosen) || a.seconds - b.seconds,
+      );
+      return { node, call, constants, kind: this.kindOf(node), ranked, branches: branches[i]! };
+    });
+    const plan: Plan = {
+      version: 1,
+      graph: graph.name,
+      machine: this.options.profile.machine,
+      backends: this.options.backends.map((b) => b.id),
+      sizes: at,
+      seconds: backends.seconds,
+      crossings: Math.max(
+        0,
+        backends.seconds - assignments.reduce((sum, { ranked }) => sum + (ranked[0]?.seconds ?? 0), 0),
+      ),
+      nodes: assignments.map((assignment, i) => this.describe(assignment, offers[i]!.refusals)),
+      passes,
+      unfused,
+    };
+    return { graph: { ...graph, nodes }, inferred, assignments, plan };
+  }
+
+  private kindOf(node: Node): PlannedNode['kind'] {
+    if (node.domain === '' && controlFlow.has(node.op)) return 'control';
+    const isView =
+      schemaOf(this.options.ops, node)?.view === true && !node.outputs.slice(1).some((name) => name !== '');
+    return isView ? 'view' : 'kernel';
+  }
+
+  private offer(node: Node, scope: Scope, at: Binding): Offer & { call: Call; constants: Constants } {
+    const call = callOf(node, this.options.ops, scope);
+    const constants = node.inputs.map((name) => {
+      const tensor = name === '' ? undefined : scope(name)?.constant;
+      return tensor && constantOf(tensor);
+    });
+    if (this.kindOf(node) !== 'kernel') return { call, constants, candidates: [], refusals: [] };
+    return { call, constants, ...this.catalogue.offer(call, at, constants) };
+  }
+
+  /** The cheapest of: the node as it is, with less of its epilogue, or taken apart. */
+  private resolve(node: Node, scope: Scope, at: Binding): Resolved {
+    const values = inferNode(node, this.options.ops, scope).values;
+    const offer = this.offer(node, scope, at);
+    const whole: Resolved = {
+      nodes: [node],
+      values,
+      seconds: offer.candidates[0]?.seconds ?? Number.POSITIVE_INFINITY,
+    };
+    let best = whole;
+    const consider = (parts: readonly Node[]): void => {
+      const resolved = this.resolveAll(parts, scope, at);
+      if (resolved.seconds < best.seconds) best = resolved;
+    };
+    for (let keep = (node.epilogue?.length ?? 0) - 1; keep >= 0; keep--) consider(splitEpilogue(node, keep));
+    if (node.decomposition && !node.epilogue) consider(node.decomposition);
+    if (best === whole) return whole;
+    const reason = offer.candidates[0]
+      ? `the whole would take ${offer.candidates[0].seconds} s (${offer.candidates[0].kernel.name}), its parts ${best.seconds} s`
+      : `no kernel does the whole: ${offer.refusals.map((r) => `${r.kernel} ${r.reason}`).join('; ') || 'none for this op'}`;
+    return { ...best, reason };
+  }
+
+  private resolveAll(nodes: readonly Node[], scope: Scope, at: Binding): Resolved {
+    const values = new Map<string, ValueFacts>();
+    const inner: Scope = (name) => values.get(name) ?? scope(name);
+    const parts = nodes.map((node) => {
+      const part = this.resolve(node, inner, at);
+      for (const [name, facts] of part.values) values.set(name, facts);
+      return part;
+    });
+    return {
+      nodes: parts.flatMap((p) => p.nodes),
+      values,
+      seconds: parts.reduce((sum, p) => sum + (this.isFree(p) ? 0 : p.seconds), 0),
+    };
+  }
+
+  private isFree({ nodes }: Resolved): boolean {
+    return nodes.length === 1 && this.kindOf(nodes[0]!) !== 'kernel';
+  }
+
+  private planBranches(node: Node, facts: Inferred, at: Binding, scope: Scope): ReadonlyMap<string, Planned> {
+    const planned = new Map<string, Planned>();
+    for (const { source, graph, inferred } of facts.subgraphs.get(node.name) ?? ([] as readonly InferredSubgraph[])) {
+      const [attribute] = Object.entries(node.attrs).find(([, value]) => value === source)!;
+      const sizes = { ...representativeSizes(graph, inferred), ...at };
+      planned.set(attribute, this.plan(graph, inferred, sizes, scope, []));
+    }
+    return planned;
+  }
+
+  private chooseBackends(
+    graph: Graph,
+    nodes: readonly Node[],
+    offers: readonly (Offer & { call: Call })[],
+    scope: Scope,
+    at: Binding,
+  ): { of: readonly number[]; seconds: number } {
+    const ids = new Map<string, number>();
+    const bytes: number[] = [];
+    const valueOf = (name: string): number => {
+      let id = ids.get(name);
+      if (id === undefined) {
+        id = ids.size;
+        ids.set(name, id);
+        const facts = scope(name)!;
+        bytes.push(byteLength(facts.dtype, sizeOf(bindShape(facts.shape, at))));
+      }
+      return id;
+    };
+    const inputs = graph.inputs.map((input) => valueOf(input.name));
+    const decisions = nodes.map((node, i): Decision => {
+      const kind = this.kindOf(node);
+      const reads = [...new Set(node.inputs.filter((name) => name !== '' && !scope(name)?.constant).map(valueOf))];
+      const writes = node.outputs.filter((name) => name !== '').map(valueOf);
+      const cheapest = this.options.backends.map((_, b) => offers[i]!.candidates.find((c) => c.backend === b)?.seconds);
+      if (kind === 'kernel' && cheapest.every((s) => s === undefined)) {
+        const label = node.domain ? `${node.domain}.${node.op}` : node.op;
+        const reasons = offers[i]!.refusals.map((r) => `${r.backend}/${r.kernel} ${r.reason}`).join('; ');
+        this.unsupported.push(`${node.name} (${label}): ${reasons || 'no backend has a kernel for it'}`);
+        return { seconds: [], reads, writes, place: 'host' };
+      }
+      return { seconds: cheapest, reads, writes, place: places[kind] };
+    });
+    const outputs = graph.outputs.filter((name) => !scope(name)?.constant).map(valueOf);
+    const choice = choose(decisions, inputs, outputs, bytes, (from, to, n) => this.catalogue.crossing(from, to, n));
+    return { of: choice.backends, seconds: choice.seconds };
+  }
+
+  private describe({ node, call, kind, ranked, branches }: Assignment, refusals: readonly Refusal[]): PlannedNode {
+    const [winner, ...losers] = ranked;
+    const id = (index: number): string => this.options.backends[index]!.id;
+    return {
+      name: node.name,
+      op: node.op,
+      domain: node.domain,
+      inputs: call.inputs.map(describeDesc),
+      outputs: call.outputs.map(describeDesc),
+      epilogue: call.epilogue.map((step) => step.op),
+      kind,
+      backend: winner ? id(winner.backend) : '',
+      kernel: winner?.kernel.name ?? '',
+      format: winner?.kernel.format?.name ?? 'dense',
+      seconds: winner?.seconds ?? [...branches.values()].reduce((most, b) => Math.max(most, b.plan.seconds), 0),
+      macs: winner?.work.macs ?? 0,
+      bytes: winner?.work.bytes ?? 0,
+      resident: winner?.work.resident ?? 0,
+      losers: losers.map((c) => ({ backend: id(c.backend), kernel: c.kernel.name, seconds: c.seconds })),
+      refusals,
+      branches: Object.fromEntries([...branches].map(([name, planned]) => [name, planned.plan])),
+    };
+  }
+}
+
+interface Resolved {
+  readonly nodes: readonly Node[];
+  readonly values: ReadonlyMap<string, ValueFacts>;
+  readonly seconds: number;
+  readonly reason?: string;
+}
+
+function describeDesc(desc: TensorDesc | undefined): string {
+  return desc ? `${desc.dtype}${formatShape(desc.shape)}` : '';
+}

@@ -1,0 +1,43 @@
+/** Takes steps of an epilogue out of a fused node again. */
+
+import type { EpilogueStep, Node } from '@espalier/core';
+
+/** The node with only the first `keep` steps of its epilogue, and the rest as nodes behind it. */
+export function splitEpilogue(node: Node, keep: number): Node[] {
+  const steps = node.epilogue ?? [];
+  const result = node.outputs[0]!;
+  const running = (done: number): string => (done === steps.length ? result : `${result}/${node.name}.${done}`);
+  const own = ownInputCount(node, steps);
+  const kept = steps.slice(0, keep);
+  const used = Math.max(own, ...kept.flatMap((step) => step.inputs.map((i) => i + 1)));
+  const { epilogue: _, ...bare } = node;
+  const base: Node = {
+    ...bare,
+    inputs: node.inputs.slice(0, used),
+    outputs: [running(keep), ...node.outputs.slice(1)],
+    ...(kept.length > 0 ? { epilogue: kept } : {}),
+    ...(node.decomposition ? { decomposition: renameOutput(node.decomposition, result, running(keep)) } : {}),
+  };
+  const rest = steps.slice(keep).map((step, i): Node => {
+    const inputs = step.inputs.map((at) => node.inputs[at]!);
+    inputs.splice(step.position, 0, running(keep + i));
+    return {
+      name: `${node.name}/${step.op}_${keep + i}`,
+      op: step.op,
+      domain: '',
+      inputs,
+      outputs: [running(keep + i + 1)],
+      attrs: step.attrs,
+    };
+  });
+  return [base, ...rest];
+}
+
+function ownInputCount(node: Node, steps: readonly EpilogueStep[]): number {
+  return Math.min(node.inputs.length, ...steps.flatMap((step) => step.inputs));
+}
+
+function renameOutput(nodes: readonly Node[], from: string, to: string): Node[] {
+  const rename = (name: string): string => (name === from ? to : name);
+  return nodes.map((node) => ({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) }));
+}

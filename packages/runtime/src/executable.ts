@@ -1,0 +1,354 @@
+/**
+ * A planned graph made ready to run: kernels prepared, straight lines recorded, lifetimes known. Holds what all runs share;
+ * what one run owns is a Frame.
+ */
+
+import {
+  type AnyBackend,
+  bindShape,
+  byteLength,
+  type CommandList,
+  dim,
+  type Kernel,
+  type OpTable,
+  type Program,
+  Slicer,
+  type Slot,
+  type Step,
+  schemaOf,
+  sizeOf,
+  type Tensor,
+  UnsupportedError,
+  usedValues,
+  type ValueFacts,
+} from '@espalier/core';
+import { type ArenaLayout, type Assignment, layOut, type Planned } from '@espalier/planner';
+import type { Bindings } from './bind.ts';
+import { Pool } from './pool.ts';
+
+/** A straight line of steps on one backend. */
+export interface Region {
+  readonly kind: 'region';
+  readonly backend: number;
+  readonly list: CommandList<unknown>;
+  readonly assignments: readonly Assignment[];
+  readonly kernels: readonly string[];
+  /** Root values by slot. */
+  readonly slots: readonly string[];
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+}
+
+/** Reads values that decide the shapes of a node's outputs, and binds the symbols that were left open. */
+export interface ShapeQuestion {
+  readonly kind: 'shapes';
+  readonly assignment: Assignment;
+  readonly inputs: readonly number[];
+}
+
+/** A kernel that works on tensors in host memory. */
+export interface Evaluation {
+  readonly kind: 'evaluate';
+  readonly assignment: Assignment;
+  readonly kernel: Kernel;
+  readonly backend: number;
+}
+
+/** If, Loop or Scan. */
+export interface Control {
+  readonly kind: 'control';
+  readonly assignment: Assignment;
+  readonly branches: ReadonlyMap<string, Executable>;
+}
+
+export type Unit = Region | ShapeQuestion | Evaluation | Control;
+
+export interface CompileContext {
+  readonly backends: readonly AnyBackend[];
+  readonly ops: OpTable;
+  readonly signal?: AbortSignal | undefined;
+  /** Told before each node is prepared. */
+  onNode?(): void;
+}
+
+export class Executable {
+  readonly planned: Planned;
+  readonly backends: readonly AnyBackend[];
+  readonly ops: OpTable;
+  readonly units: readonly Unit[];
+  /** Arenas that no run uses at the moment, by backend. */
+  readonly arenas: readonly Pool[];
+  private readonly roots: ReadonlyMap<string, string>;
+  private readonly lifetimes: readonly ReadonlyMap<string, readonly [number, number]>[];
+  private readonly symbols: readonly string[];
+  private readonly layouts = new Map<string, readonly StaticLayout[]>();
+  private readonly constantSlots: readonly Map<string, Slot<unknown>>[];
+  private readonly programs: readonly Program[];
+
+  private constructor(
+    planned: Planned,
+    context: CompileContext,
+    units: readonly Unit[],
+    programs: readonly Program[],
+    roots: ReadonlyMap<string, string>,
+  ) {
+    this.planned = planned;
+    this.backends = context.backends;
+    this.ops = context.ops;
+    this.units = units;
+    this.programs = programs;
+    this.roots = roots;
+    this.arenas = context.backends.map((backend) => new Pool(backend));
+    this.constantSlots = context.backends.map(() => new Map());
+    this.lifetimes = this.findLifetimes();
+    this.symbols = this.findSymbols();
+  }
+
+  /** Prepares every node, the next best kernel where one declines. @throws UnsupportedError when none is left */
+  static async compile(planned: Planned, context: CompileContext): Promise<Executable> {
+    const slicer = new Slicer(context.signal);
+    const roots = findRoots(planned);
+    const programs: Program[] = [];
+    const units: Unit[] = [];
+    let open: { backend: number; steps: Prepared[] } | undefined;
+    const close = (): void => {
+      if (open) units.push(recordRegion(open.backend, open.steps, context.backends[open.backend]!, roots));
+      open = undefined;
+    };
+    for (const assignment of planned.assignments) {
+      context.onNode?.();
+      if (slicer.due) await slicer.pause();
+      const fresh = planned.inferred.fresh.has(assignment.node.name);
+      if (assignment.kind === 'control') {
+        close();
+        const branches = new Map<string, Executable>();
+        for (const [name, branch] of assignment.branches) branches.set(name, await Executable.compile(branch, context));
+        units.push({ kind: 'control', assignment, branches });
+        continue;
+      }
+      const prepared = assignment.kind === 'kernel' ? await prepare(assignment, context) : undefined;
+      if (prepared && !prepared.program) {
+        close();
+        units.push({ kind: 'evaluate', assignment, kernel: prepared.kernel, backend: prepared.backend });
+        continue;
+      }
+      if (fresh) {
+        close();
+        units.push({ kind: 'shapes', assignment, inputs: schemaOf(context.ops, assignment.node)!.shapeInputs ?? [] });
+      }
+      if (!prepared) continue;
+      programs.push(prepared.program!);
+      if (open?.backend !== prepared.backend) close();
+      open ??= { backend: prepared.backend, steps: [] };
+      open.steps.push({ ...prepared, program: prepared.program!, assignment });
+    }
+    close();
+    return new Executable(planned, context, units, programs, roots);
+  }
+
+  /** The value whose bytes a value is: itself, or what it is a view of. */
+  root(name: string): string {
+    return this.roots.get(name) ?? name;
+  }
+
+  facts(name: string): ValueFacts | undefined {
+    return this.planned.inferred.values.get(name);
+  }
+
+  constant(name: string): Tensor | undefined {
+    return this.planned.graph.constants.get(name) ?? this.facts(name)?.constant;
+  }
+
+  /** A constant in a backend's memory; put there once. */
+  constantSlot(name: string, tensor: Tensor, backend: number): Slot<unknown> {
+    const slots = this.constantSlots[backend]!;
+    let slot = slots.get(name);
+    if (!slot) {
+      slot = { buffer: toBuffer(this.backends[backend]!, tensor), offset: 0 };
+      slots.set(name, slot);
+    }
+    return slot;
+  }
+
+  /** Offsets of the values whose sizes `at` already tells, for each backend. Remembered for the last few sizes. */
+  layout(at: Bindings): readonly StaticLayout[] {
+    const key = this.symbols.map((s) => at[s] ?? '').join();
+    let layout = this.layouts.get(key);
+    if (!layout) {
+      layout = this.lifetimes.map((lifetimes, b) =>
+        this.layOutBackend(lifetimes, at, this.backends[b]!.limits.alignment),
+      );
+      if (this.layouts.size >= 16) this.layouts.delete(this.layouts.keys().next().value!);
+      this.layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  private layOutBackend(
+    lifetimes: ReadonlyMap<string, readonly [number, number]>,
+    at: Bindings,
+    alignment: number,
+  ): StaticLayout {
+    const known = [...lifetimes].filter(([name]) =>
+      this.facts(name)!.shape.every((d) => dim.symbols(d).every((s) => at[s] !== undefined)),
+    );
+    const arena = layOut(
+      known.map(([name, [from, to]]) => ({ bytes: bytesOf(this.facts(name)!, at), from, to })),
+      alignment,
+    );
+    return { offsets: new Map(known.map(([name], i) => [name, arena.offsets[i]!])), bytes: arena.bytes };
+  }
+
+  /** For each backend: values that it makes or is given, from the first unit that needs the place to the last. */
+  private findLifetimes(): ReadonlyMap<string, readonly [number, number]>[] {
+    const order = new Map(this.planned.assignments.map((assignment, i) => [assignment, i]));
+    const last = new Map<string, number>();
+    this.planned.assignments.forEach(({ node }, i) => {
+      for (const name of usedValues(node)) last.set(this.root(name), i);
+    });
+    for (const name of this.planned.graph.outputs) last.set(this.root(name), Number.POSITIVE_INFINITY);
+    const lifetimes = this.backends.map(() => new Map<string, readonly [number, number]>());
+    for (const unit of this.units) {
+      if (unit.kind !== 'region') continue;
+      const begin = order.get(unit.assignments[0]!)!;
+      const own = lifetimes[unit.backend]!;
+      for (const name of unit.reads) {
+        if (!own.has(name) && this.facts(name) && !this.constant(name)) own.set(name, [begin, last.get(name)!]);
+      }
+      for (const assignment of unit.assignments) {
+        const at = order.get(assignment)!;
+        for (const name of assignment.node.outputs) if (name !== '') own.set(name, [at, last.get(name) ?? at]);
+      }
+    }
+    return lifetimes;
+  }
+
+  private findSymbols(): string[] {
+    const names = this.lifetimes.flatMap((lifetimes) => [...lifetimes.keys()]);
+    return [...new Set(names.flatMap((name) => this.facts(name)!.shape.flatMap((d) => dim.symbols(d))))].sort();
+  }
+
+  /** Bytes held for constants and code. */
+  get resident(): number {
+    const nested = this.units.flatMap((unit) => (unit.kind === 'control' ? [...unit.branches.values()] : []));
+    return [...this.programs, ...nested].reduce((sum, holder) => sum + holder.resident, 0);
+  }
+
+  dispose(): void {
+    for (const unit of this.units) {
+      if (unit.kind === 'region') unit.list.dispose();
+      if (unit.kind === 'control') for (const branch of unit.branches.values()) branch.dispose();
+    }
+    for (const program of this.programs) program.dispose?.();
+    this.constantSlots.forEach((slots, b) => {
+      for (const { buffer } of slots.values()) this.backends[b]!.free(buffer);
+      slots.clear();
+    });
+    for (const pool of this.arenas) pool.dispose();
+  }
+}
+
+/** Where values are in one backend's arena. */
+export interface StaticLayout {
+  readonly offsets: ReadonlyMap<string, number>;
+  readonly bytes: ArenaLayout['bytes'];
+}
+
+interface Prepared {
+  readonly kernel: Kernel;
+  readonly backend: number;
+  readonly program: Program;
+  readonly assignment: Assignment;
+}
+
+/** Host memory as a buffer of the backend: its own bytes where the backend can work there. */
+export function toBuffer(backend: AnyBackend, tensor: Tensor): unknown {
+  // `data` is aligned for its dtype where `bytes` of a file may not be.
+  const { buffer, byteOffset, byteLength } = tensor.data as ArrayBufferView;
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  if (backend.adopt) return backend.adopt(bytes);
+  const copy = backend.alloc(bytes.byteLength);
+  backend.write(copy, 0, bytes);
+  return copy;
+}
+
+/** Bytes of a value under a binding. */
+export function bytesOf({ dtype, shape }: Pick<ValueFacts, 'dtype' | 'shape'>, at: Bindings): number {
+  return byteLength(dtype, sizeOf(bindShape(shape, at)));
+}
+
+async function prepare(
+  { call, constants, ranked, node }: Assignment,
+  { backends, signal }: CompileContext,
+): Promise<{ kernel: Kernel; backend: number; program: Program | undefined }> {
+  const reasons: string[] = [];
+  for (const { kernel, backend } of ranked) {
+    if (kernel.evaluate) return { kernel, backend, program: undefined };
+    try {
+      const context = { features: backends[backend]!.features, ...(signal ? { signal } : {}) };
+      return { kernel, backend, program: await kernel.prepare!(call, constants, context) };
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'UNSUPPORTED') throw error;
+      reasons.push(`${backends[backend]!.id}/${kernel.name}: ${(error as Error).message}`);
+    }
+  }
+  throw new UnsupportedError(
+    `${node.name} (${node.op}): no kernel could be prepared\n  ${reasons.join('\n  ')}`,
+    reasons,
+    { node: node.name },
+  );
+}
+
+function recordRegion(
+  backend: number,
+  steps: readonly Prepared[],
+  target: AnyBackend,
+  roots: ReadonlyMap<string, string>,
+): Region {
+  const slots = new Map<string, number>();
+  const reads = new Set<string>();
+  const writes = new Set<string>();
+  const slotOf = (name: string): number => {
+    const root = roots.get(name) ?? name;
+    let slot = slots.get(root);
+    if (slot === undefined) {
+      slot = slots.size;
+      slots.set(root, slot);
+    }
+    return slot;
+  };
+  const recorded = steps.map(({ assignment: { node, call }, kernel, program }): Step => {
+    const inputs = node.inputs.map((name, i) => {
+      if (name === '' || program.packed?.includes(i)) return undefined;
+      const root = roots.get(name) ?? name;
+      if (!writes.has(root)) reads.add(root);
+      return slotOf(name);
+    });
+    const outputs = node.outputs.map((name) => {
+      if (name === '') return undefined;
+      writes.add(name);
+      return slotOf(name);
+    });
+    return { call, kernel: kernel.name, program, inputs, outputs };
+  });
+  return {
+    kind: 'region',
+    backend,
+    list: target.record(recorded),
+    assignments: steps.map((s) => s.assignment),
+    kernels: steps.map((s) => s.kernel.name),
+    slots: [...slots.keys()],
+    reads: [...reads],
+    writes: [...writes],
+  };
+}
+
+function findRoots({ assignments }: Planned): ReadonlyMap<string, string> {
+  const roots = new Map<string, string>();
+  for (const { kind, node } of assignments) {
+    if (kind !== 'view') continue;
+    const source = node.inputs[0]!;
+    roots.set(node.outputs[0]!, roots.get(source) ?? source);
+  }
+  return roots;
+}

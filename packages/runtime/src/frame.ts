@@ -1,0 +1,270 @@
+/** One run of an executable: its symbols' values, and where each tensor is. */
+
+import {
+  bindShape,
+  constantFacts,
+  EspalierError,
+  inferNode,
+  type RunOptions,
+  runGenerator,
+  type Slicer,
+  type Slot,
+  Tensor,
+  throwIfAborted,
+  type ValueFacts,
+} from '@espalier/core';
+import type { Assignment } from '@espalier/planner';
+import { type Bindings, unify } from './bind.ts';
+import { runControl } from './control.ts';
+import { bytesOf, type Evaluation, type Executable, type Region, type ShapeQuestion, toBuffer } from './executable.ts';
+import type { Kept } from './pool.ts';
+
+/** What one node of a run took. */
+export interface NodeTiming {
+  readonly node: string;
+  readonly op: string;
+  readonly backend: string;
+  readonly kernel: string;
+  readonly seconds: number;
+}
+
+export interface FrameOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly slicer: Slicer;
+  onNode?(timing: NodeTiming): void;
+}
+
+interface Place {
+  tensor: Tensor | undefined;
+  readonly slots: (Slot<unknown> | undefined)[];
+}
+
+export class Frame {
+  readonly executable: Executable;
+  readonly at: Bindings;
+  readonly options: FrameOptions;
+  private readonly parent: Frame | undefined;
+  private readonly places = new Map<string, Place>();
+  private readonly arenas: (Kept | undefined)[];
+  private readonly offsets: readonly ReadonlyMap<string, number>[];
+  private readonly extra: { backend: number; buffer: unknown }[] = [];
+
+  constructor(
+    executable: Executable,
+    feeds: ReadonlyMap<string, Tensor>,
+    at: Bindings,
+    options: FrameOptions,
+    parent?: Frame,
+  ) {
+    this.executable = executable;
+    this.at = at;
+    this.options = options;
+    this.parent = parent;
+    for (const [name, tensor] of feeds) this.places.set(name, { tensor, slots: [] });
+    const layouts = executable.layout(at);
+    this.offsets = layouts.map((layout) => layout.offsets);
+    this.arenas = layouts.map(({ bytes }, b) => (bytes > 0 ? executable.arenas[b]!.take(bytes) : undefined));
+  }
+
+  /** Runs every unit in order and gives the graph's outputs, as copies. */
+  async run(outputs: readonly string[]): Promise<Tensor[]> {
+    const { slicer, signal } = this.options;
+    for (const unit of this.executable.units) {
+      throwIfAborted(signal);
+      if (unit.kind === 'region') await this.runRegion(unit);
+      else if (unit.kind === 'shapes') await this.askShapes(unit);
+      else if (unit.kind === 'evaluate') await this.runEvaluation(unit);
+      else await this.timed(unit.assignment, 'runtime', 'control', () => runControl(this, unit));
+      if (slicer.due) await slicer.pause();
+    }
+    const results: Tensor[] = [];
+    for (const name of outputs) results.push(await this.tensor(name, true));
+    return results;
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    this.arenas.forEach((arena, b) => {
+      if (arena) this.executable.arenas[b]!.give(arena);
+    });
+    for (const { backend, buffer } of this.extra) this.executable.backends[backend]!.free(buffer);
+  }
+
+  /** The type of a value of this graph or of one around it. */
+  facts(name: string): ValueFacts {
+    const facts = this.executable.facts(name) ?? this.parent?.facts(name);
+    if (!facts) throw new EspalierError('BAD_GRAPH', `nothing makes the value "${name}"`);
+    return facts;
+  }
+
+  dims(name: string): number[] {
+    const own = this.executable.facts(name);
+    return own || !this.parent ? bindShape(this.facts(name).shape, this.at) : this.parent.dims(name);
+  }
+
+  /** Sets a value that the runtime itself computed, and learns the sizes that only it could tell. */
+  set(name: string, tensor: Tensor): void {
+    unify(`the value "${name}"`, this.facts(name).shape, tensor.dims, this.at);
+    this.places.set(name, { tensor, slots: [] });
+  }
+
+  /** A value in host memory; `own` asks for memory that nobody else will touch. */
+  async tensor(name: string, own: boolean): Promise<Tensor> {
+    const root = this.executable.root(name);
+    const constant = this.executable.constant(root);
+    const place = this.places.get(root);
+    if (!constant && !place && this.parent) return this.parent.tensor(root, own);
+    const dims = this.dims(name);
+    const known = constant ?? place?.tensor;
+    if (known) return (own ? copyOf(known) : known).reshape(dims);
+    const backend = place?.slots.findIndex((slot) => slot !== undefined) ?? -1;
+    if (backend < 0) throw new EspalierError('BAD_GRAPH', `the value "${name}" is read before it is made`);
+    const { buffer, offset } = place!.slots[backend]!;
+    const host = this.executable.backends[backend]!;
+    const { dtype } = this.facts(name);
+    const bytes = bytesOf({ dtype, shape: dims }, {});
+    const view = own ? undefined : host.view?.(buffer);
+    return Tensor.fromBytes(
+      dtype,
+      view ? view.subarray(offset, offset + bytes) : await host.read(buffer, offset, bytes),
+      dims,
+    );
+  }
+
+  /** A value where `backend` can read it, moved there if need be. */
+  private async slot(root: string, backend: number): Promise<Slot<unknown>> {
+    const { executable } = this;
+    const constant = executable.constant(root);
+    if (constant) return executable.constantSlot(root, constant, backend);
+    let place = this.places.get(root);
+    if (!place) {
+      if (this.parent) return this.parent.slot(this.parent.executable.root(root), backend);
+      throw new EspalierError('BAD_GRAPH', `the value "${root}" is read before it is made`);
+    }
+    let slot = place.slots[backend];
+    if (slot) return slot;
+    const host = executable.backends[backend]!;
+    const adopted = this.adopt(place, backend);
+    if (adopted) slot = adopted;
+    else {
+      const tensor = await this.tensor(root, false);
+      slot = this.reserve(root, backend);
+      host.write(slot.buffer, slot.offset, tensor.bytes);
+    }
+    place = this.places.get(root)!;
+    place.slots[backend] = slot;
+    return slot;
+  }
+
+  /** The place itself as memory of `backend`, without a copy, where both sides can. */
+  private adopt(place: Place, backend: number): Slot<unknown> | undefined {
+    const { backends } = this.executable;
+    const target = backends[backend]!;
+    if (!target.adopt) return undefined;
+    if (place.tensor) return { buffer: toBuffer(target, place.tensor), offset: 0 };
+    for (const [from, slot] of place.slots.entries()) {
+      const view = slot && backends[from]!.view?.(slot.buffer);
+      if (view) return { buffer: target.adopt(view), offset: slot.offset };
+    }
+    return undefined;
+  }
+
+  /** Room for a value on a backend: its place in the arena, or memory of its own when its size came up only now. */
+  private reserve(root: string, backend: number): Slot<unknown> {
+    const offset = this.offsets[backend]!.get(root);
+    if (offset !== undefined) return { buffer: this.arenas[backend]?.buffer ?? this.allocate(backend, 0), offset };
+    return { buffer: this.allocate(backend, bytesOf(this.facts(root), this.at)), offset: 0 };
+  }
+
+  private allocate(backend: number, bytes: number): unknown {
+    const buffer = this.executable.backends[backend]!.alloc(bytes);
+    this.extra.push({ backend, buffer });
+    return buffer;
+  }
+
+  private async runRegion(region: Region): Promise<void> {
+    const { backend } = region;
+    const slots = new Map<string, Slot<unknown>>();
+    for (const root of region.reads) slots.set(root, await this.slot(root, backend));
+    for (const root of region.writes) {
+      const slot = this.reserve(root, backend);
+      const place: Place = { tensor: undefined, slots: [] };
+      place.slots[backend] = slot;
+      this.places.set(root, place);
+      slots.set(root, slot);
+    }
+    const { onNode, signal } = this.options;
+    const options: RunOptions = { signal };
+    if (onNode)
+      options.onStep = (step, seconds) =>
+        onNode(
+          timing(region.assignments[step]!, this.executable.backends[backend]!.id, region.kernels[step]!, seconds),
+        );
+    await region.list.run(
+      region.slots.map((root) => slots.get(root)),
+      this.at,
+      options,
+    );
+  }
+
+  private async askShapes({ assignment: { node }, inputs }: ShapeQuestion): Promise<void> {
+    const known = new Map<string, Tensor>();
+    for (const index of inputs) {
+      const name = node.inputs[index];
+      if (name) known.set(name, await this.tensor(name, false));
+    }
+    const { values } = inferNode(node, this.executable.ops, (name) => {
+      const constant = known.get(name);
+      const shape = this.dims(name);
+      return { dtype: this.facts(name).dtype, shape, ...(constant ? constantFacts(constant) : {}) };
+    });
+    for (const [name, { shape }] of values) {
+      const dims = shape.map((d) => {
+        if (typeof d === 'number') return d;
+        throw new EspalierError(
+          'BAD_INPUT',
+          `${node.name} (${node.op}): the values of its inputs do not tell the shape of "${name}"`,
+          { node: node.name },
+        );
+      });
+      unify(`the value "${name}"`, this.facts(name).shape, dims, this.at);
+    }
+  }
+
+  private async runEvaluation({ assignment, kernel, backend }: Evaluation): Promise<void> {
+    const { node, call } = assignment;
+    await this.timed(assignment, this.executable.backends[backend]!.id, kernel.name, async () => {
+      const inputs: (Tensor | undefined)[] = [];
+      for (const name of node.inputs) inputs.push(name === '' ? undefined : await this.tensor(name, false));
+      const bound = (desc: (typeof call.inputs)[number], tensor: Tensor | undefined) =>
+        desc && tensor && { ...desc, shape: tensor.dims };
+      const results = await runGenerator(
+        kernel.evaluate!({ ...call, inputs: call.inputs.map((desc, i) => bound(desc, inputs[i])) }, inputs),
+        this.options.slicer,
+      );
+      node.outputs.forEach((name, i) => {
+        if (name !== '') this.set(name, results[i]!);
+      });
+    });
+  }
+
+  private async timed(
+    assignment: Assignment,
+    backend: string,
+    kernel: string,
+    run: () => Promise<void>,
+  ): Promise<void> {
+    const started = performance.now();
+    await run();
+    this.options.onNode?.(timing(assignment, backend, kernel, (performance.now() - started) / 1000));
+  }
+}
+
+function timing({ node }: Assignment, backend: string, kernel: string, seconds: number): NodeTiming {
+  return { node: node.name, op: node.op, backend, kernel, seconds };
+}
+
+function copyOf(tensor: Tensor): Tensor {
+  if (tensor.type === 'string') return new Tensor('string', [...(tensor.data as string[])], tensor.dims);
+  return Tensor.fromBytes(tensor.type, tensor.bytes.slice(), tensor.dims);
+}

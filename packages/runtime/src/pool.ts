@@ -1,0 +1,44 @@
+/** Buffers kept for the next run instead of being given back after each. */
+
+import type { AnyBackend } from '@espalier/core';
+
+interface Kept {
+  readonly buffer: unknown;
+  readonly bytes: number;
+}
+
+/** Keeps the one buffer that was used last; concurrent runs get buffers of their own. */
+export class Pool {
+  private readonly backend: AnyBackend;
+  private kept: Kept | undefined;
+  private disposed = false;
+
+  constructor(backend: AnyBackend) {
+    this.backend = backend;
+  }
+
+  take(bytes: number): Kept {
+    const kept = this.kept;
+    // A buffer far larger than this run needs would hold memory that only one odd run wanted.
+    if (kept && kept.bytes >= bytes && kept.bytes <= 4 * bytes + 65536) {
+      this.kept = undefined;
+      return kept;
+    }
+    return { buffer: this.backend.alloc(bytes), bytes };
+  }
+
+  give(used: Kept): void {
+    const old = this.kept;
+    this.kept = this.disposed ? undefined : used;
+    if (this.disposed) this.backend.free(used.buffer);
+    else if (old) this.backend.free(old.buffer);
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    if (this.kept) this.backend.free(this.kept.buffer);
+    this.kept = undefined;
+  }
+}
+
+export type { Kept };

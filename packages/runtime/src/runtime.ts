@@ -1,0 +1,80 @@
+/** Backends put together: plans graphs over them and makes sessions. */
+
+import { type AnyBackend, createEvaluator, EspalierError, type Graph, type OpTable, onnxOps } from '@espalier/core';
+import { calibrate, type DeviceProfile, planGraph } from '@espalier/planner';
+import { Executable } from './executable.ts';
+import { createSession, type Session } from './session.ts';
+
+export interface RuntimeOptions {
+  /** In order of trust: the last one is also used to compute constants. */
+  readonly backends: readonly AnyBackend[];
+  /** Rates measured before, or of another machine; backends it does not have are measured. */
+  readonly profile?: DeviceProfile;
+  /** The ops that graphs may use; ONNX's (and Espalier's own) when absent. */
+  readonly ops?: OpTable;
+}
+
+export interface SessionOptions {
+  /** Sizes to expect, by symbol: what the plan is made best for. It holds for all others too. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Names of graph passes to leave out. */
+  readonly disablePasses?: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Told of progress, `done` of `total` nodes prepared. */
+  onProgress?(progress: { readonly stage: 'plan' | 'prepare'; readonly done: number; readonly total: number }): void;
+}
+
+export interface Runtime {
+  readonly backends: readonly AnyBackend[];
+  /** The rates that plans are made with, measured when first asked for. */
+  profile(signal?: AbortSignal): Promise<DeviceProfile>;
+  /** Plans a graph and prepares it. @throws UnsupportedError naming every node that no backend can run */
+  createSession(graph: Graph, options?: SessionOptions): Promise<Session>;
+  /** Gives the backends' memory back; sessions must have been disposed. */
+  dispose(): void;
+}
+
+/** @throws TypeError when no backend is given or two have the same id */
+export function createRuntime(options: RuntimeOptions): Runtime {
+  const { backends, ops = onnxOps } = options;
+  if (backends.length === 0) throw new TypeError('createRuntime needs at least one backend, e.g. createJsBackend()');
+  const ids = backends.map((backend) => backend.id);
+  if (new Set(ids).size !== ids.length) throw new TypeError(`two backends have the same id: ${ids.join(', ')}`);
+  const sessions = new Set<Session>();
+  const evaluate = createEvaluator(backends.at(-1)!, ops);
+  const profile = (signal?: AbortSignal): Promise<DeviceProfile> => calibrate(backends, options.profile, signal);
+  return {
+    backends,
+    profile,
+    async createSession(graph, { dims, disablePasses, signal, onProgress } = {}) {
+      const abort = signal ? { signal } : {};
+      onProgress?.({ stage: 'plan', done: 0, total: graph.nodes.length });
+      const planned = await planGraph(graph, {
+        backends,
+        ops,
+        evaluate,
+        profile: await profile(signal),
+        ...(dims ? { expect: dims } : {}),
+        ...(disablePasses ? { disable: disablePasses } : {}),
+        ...abort,
+      });
+      const total = planned.assignments.length;
+      let done = 0;
+      const executable = await Executable.compile(planned, {
+        backends,
+        ops,
+        ...abort,
+        onNode: () => onProgress?.({ stage: 'prepare', done: Math.min(done++, total), total }),
+      });
+      onProgress?.({ stage: 'prepare', done: total, total });
+      const session: Session = createSession(executable, () => sessions.delete(session));
+      sessions.add(session);
+      return session;
+    },
+    dispose() {
+      if (sessions.size > 0)
+        throw new EspalierError('BAD_INPUT', `${sessions.size} session(s) still use this runtime: dispose them first`);
+      for (const backend of backends) backend.dispose();
+    },
+  };
+}
