@@ -269,7 +269,7 @@ class Planner {
   ): { of: readonly number[]; seconds: number } {
     const ids = new Map<string, number>();
     const bytes: number[] = [];
-    const valueOf = (name: string): number => {
+    const valueId = (name: string): number => {
       let id = ids.get(name);
       if (id === undefined) {
         id = ids.size;
@@ -279,11 +279,11 @@ class Planner {
       }
       return id;
     };
-    const inputs = graph.inputs.map((input) => valueOf(input.name));
+    const inputs = graph.inputs.map((input) => valueId(input.name));
     const decisions = nodes.map((node, i): Decision => {
       const kind = this.kindOf(node);
-      const reads = [...new Set(node.inputs.filter((name) => name !== '' && !scope(name)?.constant).map(valueOf))];
-      const writes = node.outputs.filter((name) => name !== '').map(valueOf);
+      const reads = [...new Set(node.inputs.filter((name) => name !== '' && !scope(name)?.constant).map(valueId))];
+      const writes = node.outputs.filter((name) => name !== '').map(valueId);
       const cheapest = this.options.backends.map((_, b) => offers[i]!.candidates.find((c) => c.backend === b)?.seconds);
       if (kind === 'kernel' && cheapest.every((s) => s === undefined)) {
         const label = node.domain ? `${node.domain}.${node.op}` : node.op;
@@ -293,7 +293,7 @@ class Planner {
       }
       return { seconds: cheapest, reads, writes, place: places[kind] };
     });
-    const outputs = graph.outputs.filter((name) => !scope(name)?.constant).map(valueOf);
+    const outputs = graph.outputs.filter((name) => !scope(name)?.constant).map(valueId);
     const choice = choose(decisions, inputs, outputs, bytes, (from, to, n) => this.catalogue.crossing(from, to, n));
     return { of: choice.backends, seconds: choice.seconds };
   }

@@ -82,7 +82,7 @@ function encode(dtype: DType, elements: readonly (number | string | boolean)[], 
   const { bits } = dtypes[dtype];
   if (bits === 4) {
     const packed = new Int8Array(byteLength(dtype, elements.length));
-    elements.forEach((x, i) => writeNibble(packed, i, Number(x)));
+    for (const [i, x] of elements.entries()) writeNibble(packed, i, Number(x));
     return Tensor.fromBytes(dtype, new Uint8Array(packed.buffer), shape);
   }
   const round = dtype === 'float16' ? toFloat16 : dtype === 'bfloat16' ? toBFloat16 : undefined;
