@@ -13,15 +13,17 @@ import {
   type Inference,
   type OpSchema,
   type OpTable,
+  type OutputFacts,
   type ParamSchema,
   paramAt,
+  type SubgraphOutputs,
   schemaOf,
 } from './schema.ts';
 import { formatShape, sizeOf } from './shape.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Integer tensors of more elements are data, not shape arithmetic. */
-const CONTENTS_LIMIT = 1024;
+export const CONTENTS_LIMIT = 1024;
 
 /** What is known of one value. */
 export interface ValueFacts extends TensorDesc {
@@ -258,7 +260,7 @@ class NodeInference implements Inference {
     return fits ? (value as readonly number[]) : this.fail(`its attribute "${name}" is not a list of integers`);
   }
 
-  output(index: number, shape: readonly Dim[], more: { dtype?: DType; contents?: readonly Dim[] } = {}): void {
+  output(index: number, shape: readonly Dim[], more: OutputFacts = {}): void {
     const dtype = more.dtype ?? this.outputDType(index);
     for (const d of shape)
       if (typeof d === 'number' && d < 0) this.fail(`its output ${index} would have the shape ${formatShape(shape)}`);
@@ -283,13 +285,16 @@ class NodeInference implements Inference {
     return symbol;
   }
 
-  subgraph(graph: Graph, inputs: readonly TensorDesc[]): readonly TensorDesc[] {
+  subgraph(graph: Graph, inputs: readonly TensorDesc[]): SubgraphOutputs {
     if (inputs.length !== graph.inputs.length)
       this.fail(`its subgraph "${graph.name}" takes ${graph.inputs.length} inputs, not ${inputs.length}`);
     const typed = { ...graph, inputs: graph.inputs.map((info, i) => ({ ...inputs[i]!, name: info.name })) };
     const inferred = inferGraph(typed, this.ops, this.scope);
     this.nested.set(graph, { source: graph, graph: typed, inferred });
-    return graph.outputs.map((name) => inferred.values.get(name) ?? this.lookup(name));
+    return {
+      outputs: graph.outputs.map((name) => inferred.values.get(name) ?? this.lookup(name)),
+      fresh: new Set([...inferred.fresh.values()].flat()),
+    };
   }
 
   fail(message: string): never {

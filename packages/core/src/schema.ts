@@ -41,6 +41,18 @@ export interface OpSchema {
   infer(context: Inference): void;
 }
 
+/** What a rule may say of an output beside its shape. */
+export interface OutputFacts {
+  readonly dtype?: DType | undefined;
+  readonly contents?: readonly Dim[] | undefined;
+}
+
+export interface SubgraphOutputs {
+  readonly outputs: readonly (TensorDesc & OutputFacts)[];
+  /** Symbols that only a run of the subgraph binds: nobody outside knows them. */
+  readonly fresh: ReadonlySet<string>;
+}
+
 /** What an inference rule sees of a node and says of its outputs. */
 export interface Inference {
   readonly node: Node;
@@ -69,11 +81,11 @@ export interface Inference {
   /** Like `ints`, undefined where the attribute is absent. */
   maybeInts(name: string): readonly number[] | undefined;
   /** Says the shape of output `index`; the dtype follows from the schema's type variable unless given. */
-  output(index: number, shape: readonly Dim[], more?: { dtype?: DType; contents?: readonly Dim[] }): void;
+  output(index: number, shape: readonly Dim[], more?: OutputFacts): void;
   /** A symbol for a size that only the run can know; `axis` tells apart those of one output. */
   fresh(output: number, axis: number): string;
   /** Infers a subgraph with these types for its inputs and gives its outputs' types. */
-  subgraph(graph: Graph, inputs: readonly TensorDesc[]): readonly TensorDesc[];
+  subgraph(graph: Graph, inputs: readonly TensorDesc[]): SubgraphOutputs;
   /** Reports the node as malformed. */
   fail(message: string): never;
   /** Reports the node as well-formed but beyond what is implemented. */
