@@ -17,7 +17,12 @@ export {
   type Scope,
   type ValueFacts,
 } from './infer.ts';
+export { type EinsumLabels, einsumExtents, parseEinsum } from './ops/einsum.ts';
 export { onnxOps } from './ops/index.ts';
+export { unpooledExtents } from './ops/pool.ts';
+export { reducedAxes } from './ops/reduce.ts';
+export { type ResizeAxis, resizeAxes, resizeGeometry } from './ops/resample.ts';
+export { type SlidingWindow, slidingWindow, transposedWindow } from './ops/sliding.ts';
 export * from './schema.ts';
 export * from './shape.ts';
-export { Tensor, type TensorData, type TensorSource } from './tensor.ts';
+export { elements, Tensor, type TensorData, type TensorSource } from './tensor.ts';
