@@ -80,6 +80,13 @@ export function byteLength(dtype: DType, count: number): number {
   return Math.ceil((count * dtypes[dtype].bits) / 8);
 }
 
+/** The least and the greatest value of an integer dtype, or of bool; for 64 bits the greatest is rounded up to a power of two. */
+export function integerRange(dtype: DType): readonly [number, number] {
+  const { kind, bits } = dtypes[dtype];
+  if (kind === 'bool') return [0, 1];
+  return kind === 'int' ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+}
+
 /** Sets of dtypes that op schemas and kernels speak of. */
 export const floats = ['float64', 'float32', 'float16', 'bfloat16'] as const satisfies readonly DType[];
 export const signedInts = ['int64', 'int32', 'int16', 'int8'] as const satisfies readonly DType[];
