@@ -1,0 +1,84 @@
+/** Imports ONNX models. */
+
+import { EspalierError, type Graph, type OpTable, onnxOps, throwIfAborted } from '@espalier/core';
+import { buildGraph, opsetsOf } from './build.ts';
+import { type ExternalData, loadExternalData } from './external.ts';
+import { normalise, rejectUnsupported } from './normalise.ts';
+import { type ModelProto, modelProto } from './proto.ts';
+import { decode, utf8 } from './wire.ts';
+import { placed } from './within.ts';
+
+export interface ImportOptions {
+  /** The file's name, for messages. */
+  readonly file?: string;
+  /** Reads weights that stand in other files. */
+  readonly external?: ExternalData;
+  /** The ops that nodes may use; all of ONNX's that Espalier knows when absent. */
+  readonly ops?: OpTable;
+  readonly signal?: AbortSignal;
+}
+
+export interface OnnxMetadata {
+  readonly irVersion: number;
+  /** The tool that wrote the file. */
+  readonly producer: string;
+  readonly producerVersion: string;
+  /** The model's own name space and version. */
+  readonly domain: string;
+  readonly modelVersion: number;
+  readonly description: string;
+  /** The version of each domain's ops that the file was written for; '' is ONNX's own. */
+  readonly opsets: Readonly<Record<string, number>>;
+  /** Whatever else the file says of itself (`metadata_props`). */
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+export interface OnnxModel {
+  readonly graph: Graph;
+  readonly metadata: OnnxMetadata;
+}
+
+/**
+ * Reads an ONNX model of opset 7 or later and turns it into a graph of opset 22. Tensors lie over `bytes`, which must not
+ * change afterwards. An input that has an initializer becomes a constant; functions that the file defines are inlined.
+ * Values of outputs are not inferred here: see `inferGraph`.
+ *
+ * Source: https://onnx.ai/onnx/repo-docs/IR.html
+ *
+ * @throws UnsupportedError listing all nodes and inputs that Espalier cannot run
+ * @throws EspalierError `BAD_FILE`, `BAD_GRAPH` or `LIMIT` for what is no valid model; `UNSAFE_PATH` or `NOT_FOUND` for
+ * weights in other files; `ABORTED`
+ */
+export async function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): Promise<OnnxModel> {
+  const { file, external, ops = onnxOps, signal } = options;
+  try {
+    throwIfAborted(signal);
+    const model = decode(modelProto, bytes);
+    if (!model.graph || model.irVersion === undefined)
+      throw new EspalierError('BAD_FILE', 'it is no ONNX model: it has no graph, or no IR version');
+    const opsets = opsetsOf(model.opsetImport);
+    await loadExternalData(model, external, signal);
+    throwIfAborted(signal);
+    const built = buildGraph(model, model.graph, opsets);
+    const reasons = [...built.reasons];
+    const graph = normalise(built.graph, { ...built, ops, reasons });
+    rejectUnsupported(graph.name, reasons);
+    return { graph, metadata: metadataOf(model, opsets) };
+  } catch (error) {
+    throw file === undefined ? error : placed(file, error, { file });
+  }
+}
+
+function metadataOf(model: ModelProto, opsets: ReadonlyMap<string, number>): OnnxMetadata {
+  const properties = model.metadataProps.map(({ key = '', value }) => [key, utf8(value ?? new Uint8Array(0))]);
+  return {
+    irVersion: Number(model.irVersion),
+    producer: model.producerName ?? '',
+    producerVersion: model.producerVersion ?? '',
+    domain: model.domain ?? '',
+    modelVersion: Number(model.modelVersion ?? 0n),
+    description: model.docString ? utf8(model.docString) : '',
+    opsets: Object.fromEntries(opsets),
+    properties: Object.fromEntries(properties),
+  };
+}

@@ -1,0 +1,216 @@
+/** Turns a graph of a file's opsets into one of opset {@link OPSET}, and says of every node that cannot be turned why. */
+
+import {
+  type Attribute,
+  type AttributeSchema,
+  constantFacts,
+  type Dim,
+  dim,
+  EspalierError,
+  type Graph,
+  inferNode,
+  isGraph,
+  type Node,
+  type OpSchema,
+  type OpTable,
+  type Scope,
+  schemaOf,
+  type Tensor,
+  UnsupportedError,
+  type ValueFacts,
+} from '@espalier/core';
+import { type Adapter, adapters, type Conversion } from './adapters.ts';
+import type { FileNode } from './build.ts';
+import type { Names } from './names.ts';
+import { within } from './within.ts';
+
+/** The version of ONNX's ops that graphs speak. */
+export const OPSET = 22;
+/** The oldest version that is read. */
+export const OLDEST_OPSET = 7;
+/** The newest version whose changes are known. */
+export const NEWEST_OPSET = 28;
+
+const byOp = new Map<string, Adapter[]>();
+for (const adapter of adapters) byOp.set(adapter.op, [...(byOp.get(adapter.op) ?? []), adapter]);
+
+export interface NormaliseContext {
+  readonly ops: OpTable;
+  /** Names that are taken. */
+  readonly values: Names;
+  readonly nodes: Names;
+  /** Gets a line for every node that is not supported. */
+  readonly reasons: string[];
+}
+
+export function normalise(graph: Graph, context: NormaliseContext, outer: Facts | undefined = undefined): Graph {
+  const constants = new Map(graph.constants);
+  const facts = new Facts(context.ops, constants, outer);
+  // The types of a body's inputs are those of what its node passes in, whatever the file says.
+  if (!outer) for (const { name, dtype, shape } of graph.inputs) facts.values.set(name, { dtype, shape });
+  const nodes: Node[] = [];
+  for (const node of graph.nodes as readonly FileNode[]) {
+    const converted = within(`node "${node.name}" (${node.op})`, () => convert(node, context, facts, constants), {
+      node: node.name,
+    });
+    for (const each of converted) {
+      nodes.push(each);
+      facts.pending.push(each);
+    }
+  }
+  return { ...graph, nodes, constants };
+}
+
+/** What is known of values so far; nodes are inferred only when an adapter asks. */
+class Facts {
+  readonly values = new Map<string, ValueFacts>();
+  readonly pending: Node[] = [];
+  private readonly ops: OpTable;
+  private readonly constants: ReadonlyMap<string, Tensor>;
+  private readonly outer: Facts | undefined;
+
+  constructor(ops: OpTable, constants: ReadonlyMap<string, Tensor>, outer: Facts | undefined) {
+    this.ops = ops;
+    this.constants = constants;
+    this.outer = outer;
+  }
+
+  readonly scope: Scope = (name) => {
+    for (const node of this.pending.splice(0)) {
+      try {
+        for (const [output, known] of inferNode(node, this.ops, this.scope).values) this.values.set(output, known);
+      } catch (error) {
+        // Adapters do without; the inference of the whole graph, which comes next, will report it.
+        if (!(error instanceof EspalierError)) throw error;
+      }
+    }
+    const tensor = this.constants.get(name);
+    return tensor ? constantFacts(tensor) : (this.values.get(name) ?? this.outer?.scope(name));
+  };
+
+  constant(name: string): Tensor | undefined {
+    return this.constants.get(name) ?? this.outer?.constant(name);
+  }
+}
+
+function convert(
+  node: FileNode,
+  context: NormaliseContext,
+  facts: Facts,
+  constants: Map<string, Tensor>,
+): readonly Node[] {
+  const { opset, ...plain } = node;
+  const reject = (reason: string): readonly Node[] => {
+    context.reasons.push(`${node.name} (${label(node)}): ${reason}`);
+    return [plain];
+  };
+  if (node.domain === '' && opset < OLDEST_OPSET) return reject(`is of opset ${opset}, older than ${OLDEST_OPSET}`);
+  if (node.domain === '' && opset > NEWEST_OPSET)
+    return reject(`is of opset ${opset}; the newest that is known is ${NEWEST_OPSET}`);
+
+  const conversion = conversionOf(node, context, facts, constants);
+  let nodes: readonly Node[] = [plain];
+  for (const adapter of node.domain === '' ? (byOp.get(node.op) ?? []) : []) {
+    if (opset >= adapter.before) continue;
+    const converted: Node[] = [];
+    for (const each of nodes) {
+      const result = each.op === adapter.op ? adapter.convert(each, conversion) : each;
+      if (typeof result === 'string') return reject(result);
+      converted.push(...(Array.isArray(result) ? result : [result]));
+    }
+    nodes = converted;
+  }
+  return nodes.map((each) => {
+    const schema = schemaOf(context.ops, each);
+    const reason = schema ? changedSince(schema, opset) : `no op ${label(each)} is known`;
+    if (reason) reject(reason);
+    const attrs = Object.entries(each.attrs).map(([name, value]) => [
+      name,
+      normaliseAttribute(name, value, schema?.attributes[name], context, facts),
+    ]);
+    return { ...each, attrs: Object.fromEntries(attrs) };
+  });
+}
+
+function label(node: Pick<Node, 'op' | 'domain'>): string {
+  return node.domain === '' ? node.op : `${node.domain}.${node.op}`;
+}
+
+/** Why the op is not what the file means by it, where it changed between graphs' opset and the file's. */
+function changedSince(schema: OpSchema, opset: number): string | undefined {
+  if (schema.domain !== '') return undefined;
+  const base = Math.max(OPSET, schema.versions[0]!);
+  const changed = schema.versions.find((v) => v > base && v <= opset && !schema.widened?.includes(v));
+  return changed === undefined ? undefined : `changed in opset ${changed}; the newest that is supported is ${base}`;
+}
+
+function conversionOf(
+  node: FileNode,
+  { values, nodes }: NormaliseContext,
+  facts: Facts,
+  constants: Map<string, Tensor>,
+): Conversion {
+  return {
+    constant: (name) => facts.constant(name),
+    type: (name) => facts.scope(name),
+    add: (hint, tensor) => {
+      const name = values.unique(hint);
+      constants.set(name, tensor);
+      return name;
+    },
+    value: (hint) => values.unique(hint),
+    node: (op, inputs, attrs = {}, outputs) => {
+      const name = nodes.unique(`${node.name}/${op}`);
+      return { name, op, domain: '', inputs, outputs: outputs ?? [values.unique(name)], attrs };
+    },
+  };
+}
+
+/** Bodies are normalised too; values must be of the kind that the schema tells. */
+function normaliseAttribute(
+  name: string,
+  value: Attribute,
+  schema: AttributeSchema | undefined,
+  context: NormaliseContext,
+  facts: Facts,
+): Attribute {
+  if (schema?.type === 'dims' && Array.isArray(value)) return value.map(dimOf);
+  if (schema && !fits[schema.type](value))
+    throw new EspalierError('BAD_GRAPH', `its attribute "${name}" is not of type ${schema.type}`);
+  if (isGraph(value)) return normalise(value, context, facts);
+  if (Array.isArray(value) && value.some((each) => isGraph(each as Attribute)))
+    return (value as Graph[]).map((each) => normalise(each, context, facts));
+  return value;
+}
+
+/** Sizes stand as texts in files: numbers, or expressions over symbols. */
+function dimOf(value: unknown): Dim {
+  return /^\d+$/.test(String(value)) ? Number(value) : dim.parse(String(value));
+}
+
+const isInteger = (value: unknown): boolean => Number.isSafeInteger(value);
+const isString = (value: unknown): boolean => typeof value === 'string';
+const isNumber = (value: unknown): boolean => typeof value === 'number';
+const every = (test: (value: unknown) => boolean) => (value: unknown) => Array.isArray(value) && value.every(test);
+
+const fits: Record<AttributeSchema['type'], (value: Attribute) => boolean> = {
+  int: isInteger,
+  float: isNumber,
+  string: isString,
+  ints: every(isInteger),
+  floats: every(isNumber),
+  strings: every(isString),
+  dims: every((value) => isInteger(value) || isString(value)),
+  tensor: (value) => typeof value === 'object' && 'dims' in value,
+  graph: (value) => isGraph(value),
+};
+
+/** @throws UnsupportedError with all reasons, if there are any */
+export function rejectUnsupported(name: string, reasons: readonly string[]): void {
+  if (reasons.length === 0) return;
+  const lines = [...new Set(reasons)];
+  throw new UnsupportedError(
+    `the model "${name}" cannot run, for ${lines.length} reasons:\n  ${lines.join('\n  ')}`,
+    lines,
+  );
+}
