@@ -2,6 +2,7 @@
 
 import { byteLength, type DType, dtypes, type TypedArray } from './dtype.ts';
 import { EspalierError } from './errors.ts';
+import { fromBFloat16, fromFloat16, readNibble } from './half.ts';
 import { sizeOf } from './shape.ts';
 
 export type TensorData = TypedArray | string[];
@@ -163,4 +164,14 @@ function toData(type: DType, source: TensorSource): TensorData {
   for (let i = 0; i < source.length; i++)
     (result as { [index: number]: unknown })[i] = wide ? BigInt(source[i]) : Number(source[i]);
   return result;
+}
+
+/** The elements as numbers, bigints or strings: halves as the numbers that they stand for, 4-bit integers unpacked. */
+export function elements(tensor: Tensor): (number | bigint | string)[] {
+  const data = tensor.data as ArrayLike<number>;
+  if (tensor.type === 'float16') return Array.from(data, fromFloat16);
+  if (tensor.type === 'bfloat16') return Array.from(data, fromBFloat16);
+  if (dtypes[tensor.type].bits === 4)
+    return Array.from({ length: tensor.size }, (_, i) => readNibble(tensor.bytes, i, tensor.type === 'int4'));
+  return Array.from(data as ArrayLike<number | bigint | string>);
 }

@@ -116,11 +116,13 @@ export async function importGraph({ name, bytes, sibling }: OpenSource, signal?:
       { file: name },
     );
   if (isOnnx(bytes)) {
-    const cut = async (file: string, offset: number, length: number | undefined) => {
-      const all = await beside(file);
-      return all.subarray(offset, length === undefined ? undefined : offset + length);
+    const files = new Map<string, Promise<Uint8Array>>();
+    const external = async (file: string, offset: number, length: number | undefined): Promise<Uint8Array> => {
+      const all = files.get(file) ?? beside(file);
+      files.set(file, all);
+      return (await all).subarray(offset, length === undefined ? undefined : offset + length);
     };
-    return (await importOnnx(bytes, { name, external: cut, ...abort })).graph;
+    return (await importOnnx(bytes, { file: name, external, ...abort })).graph;
   }
   const json = parseJson(bytes);
   if (json && typeof json === 'object' && 'modelTopology' in json)

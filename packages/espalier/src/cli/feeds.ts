@@ -8,9 +8,7 @@ import {
   dim,
   dtypes,
   EspalierError,
-  fromBFloat16,
-  fromFloat16,
-  readNibble,
+  elements,
   sizeOf,
   Tensor,
   toBFloat16,
@@ -97,17 +95,7 @@ function encode(dtype: DType, elements: readonly (number | string | boolean)[], 
 
 /** The tensor as JSON: infinities, NaN and integers beyond 2^53 as strings, halves as numbers. */
 export function toJson(tensor: Tensor): JsonTensor {
-  return { dtype: tensor.type, shape: tensor.dims, data: elementsOf(tensor).map(jsonElement) };
-}
-
-/** The elements as numbers, bigints or strings. */
-export function elementsOf(tensor: Tensor): (number | bigint | string)[] {
-  const data = tensor.data as ArrayLike<number>;
-  if (tensor.type === 'float16') return Array.from(data, fromFloat16);
-  if (tensor.type === 'bfloat16') return Array.from(data, fromBFloat16);
-  if (dtypes[tensor.type].bits === 4)
-    return Array.from({ length: tensor.size }, (_, i) => readNibble(tensor.bytes, i, tensor.type === 'int4'));
-  return Array.from(data as ArrayLike<number | bigint | string>);
+  return { dtype: tensor.type, shape: tensor.dims, data: elements(tensor).map(jsonElement) };
 }
 
 function jsonElement(value: number | bigint | string): number | string {

@@ -1,7 +1,8 @@
 /** `espalier run`: one run, outputs printed. */
 
+import { elements } from '@espalier/core';
 import type { NodeTiming, SessionRunOptions } from '@espalier/runtime';
-import { elementsOf, type FeedOptions, readFeeds, toJson } from './feeds.ts';
+import { type FeedOptions, readFeeds, toJson } from './feeds.ts';
 import { loadModel, type ModelOptions, print } from './model.ts';
 
 interface RunFlags extends ModelOptions, FeedOptions {
@@ -18,10 +19,10 @@ export async function runModel(model: string, flags: RunFlags): Promise<void> {
     print(JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, toJson(tensor)]))));
   else {
     for (const [name, tensor] of Object.entries(outputs)) {
-      const elements = elementsOf(tensor);
-      const shown = elements.slice(0, 10).map((x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x));
+      const all = elements(tensor);
+      const shown = all.slice(0, 10).map((x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x));
       print(
-        `${name}  ${tensor.type}[${tensor.dims}]  ${shown.join(' ')}${elements.length > 10 ? ` ... (${elements.length} in all)` : ''}`,
+        `${name}  ${tensor.type}[${tensor.dims}]  ${shown.join(' ')}${all.length > 10 ? ` ... (${all.length} in all)` : ''}`,
       );
     }
   }
