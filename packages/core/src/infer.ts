@@ -279,7 +279,7 @@ class NodeInference implements Inference {
   }
 
   fresh(output: number, axis: number): string {
-    const base = this.node.outputs[output]!.replace(/[^A-Za-z0-9_.]/g, '_');
+    const base = (this.node.outputs[output] || `${this.node.name}.`).replace(/[^A-Za-z0-9_.]/g, '_');
     const symbol = `_${base}.${output}.${axis}`;
     this.freshSymbols.push(symbol);
     return symbol;
