@@ -22,6 +22,7 @@ export { onnxOps } from './ops/index.ts';
 export { unpooledExtents } from './ops/pool.ts';
 export { reducedAxes } from './ops/reduce.ts';
 export { type ResizeAxis, resizeAxes, resizeGeometry } from './ops/resample.ts';
+export { sliceRange } from './ops/slice.ts';
 export { type SlidingWindow, slidingWindow, transposedWindow } from './ops/sliding.ts';
 export * from './schema.ts';
 export * from './shape.ts';

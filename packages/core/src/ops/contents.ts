@@ -5,6 +5,20 @@ import { CONTENTS_LIMIT } from '../infer.ts';
 import type { Inference } from '../schema.ts';
 import { type Shape, stridesOf } from '../shape.ts';
 
+/** What a rule says of an op's only output. */
+export interface Result {
+  readonly shape: readonly Dim[];
+  readonly contents?: readonly Dim[] | undefined;
+}
+
+/** The rule of an op with one output, from what it says of it. */
+export const gives =
+  (rule: (c: Inference) => Result) =>
+  (c: Inference): void => {
+    const { shape, contents } = rule(c);
+    c.output(0, shape, { contents });
+  };
+
 /** True when a tensor of this shape is small enough to know its elements. */
 export function isSmall(shape: Shape): shape is readonly number[] {
   return shape.every((d) => typeof d === 'number') && shape.reduce((size, d) => size * d, 1) <= CONTENTS_LIMIT;

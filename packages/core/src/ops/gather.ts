@@ -4,7 +4,7 @@ import { type Dim, dim } from '../dim.ts';
 import { allDTypes } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { normalizeAxis, stridesOf } from '../shape.ts';
-import { common, isSmall, positions } from './contents.ts';
+import { common, gives, isSmall, positions, type Result } from './contents.ts';
 import { attr, op, params } from './define.ts';
 
 const types = { T: allDTypes, Tind: ['int64', 'int32'] } as const;
@@ -17,11 +17,11 @@ function resolve(c: Inference, index: number, extent: number, axis: number): num
     : c.fail(`its index ${index} is out of range for axis ${axis} of ${extent} elements`);
 }
 
-function gather(c: Inference): void {
+function gather(c: Inference): Result {
   const [data, indices] = [c.shape(0), c.shape(1)];
   const axis = normalizeAxis(c.int('axis'), data.length);
   const shape = [...data.slice(0, axis), ...indices, ...data.slice(axis + 1)];
-  c.output(0, shape, { contents: gatherContents(c, axis) });
+  return { shape, contents: gatherContents(c, axis) };
 }
 
 function gatherContents(c: Inference, axis: number): readonly Dim[] | undefined {
@@ -58,14 +58,14 @@ function tuples(c: Inference, batchDims: number): { length: number; slice: reado
   return { length, slice: data.slice(batchDims + length) };
 }
 
-function gatherND(c: Inference): void {
+function gatherND(c: Inference): Result {
   const batchDims = c.int('batch_dims');
   const { slice } = tuples(c, batchDims);
   const shape = [...c.shape(1).slice(0, -1), ...slice];
   const starts = batchDims === 0 && c.contents(0) ? tuplePositions(c) : undefined;
-  if (!starts || !isSmall(slice) || !isSmall(shape)) return c.output(0, shape);
+  if (!starts || !isSmall(slice) || !isSmall(shape)) return { shape };
   const [contents, after] = [c.contents(0)!, positions(slice, stridesOf(slice))];
-  c.output(0, shape, { contents: starts.flatMap((start) => after.map((at) => contents[start + at])) });
+  return { shape, contents: starts.flatMap((start) => after.map((at) => contents[start + at])) };
 }
 
 /** Where in the data each index tuple points, where both are known. */
@@ -131,7 +131,7 @@ export const gathers: readonly OpSchema[] = [
     inputs: params('data:T', 'indices:Tind'),
     outputs: params('output:T'),
     attributes: { axis: attr.int(0) },
-    infer: gather,
+    infer: gives(gather),
   }),
   op('GatherElements', [11, 13], {
     widened: [13],
@@ -147,7 +147,7 @@ export const gathers: readonly OpSchema[] = [
     inputs: params('data:T', 'indices:int64'),
     outputs: params('output:T'),
     attributes: { batch_dims: attr.int(0) },
-    infer: gatherND,
+    infer: gives(gatherND),
   }),
   op('ScatterElements', [11, 13, 16, 18], {
     widened: [13],

@@ -6,7 +6,7 @@ import { fromBFloat16, fromFloat16 } from '../half.ts';
 import { constantFacts } from '../infer.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import type { Tensor } from '../tensor.ts';
-import { dimsAttribute, freshShape, isSmall, lengthOf } from './contents.ts';
+import { dimsAttribute, freshShape, gives, isSmall, lengthOf, type Result } from './contents.ts';
 import { attr, op, params } from './define.ts';
 
 /** The single element of input `index`; a fraction only where it is a constant. */
@@ -21,11 +21,11 @@ function scalarOf(c: Inference, index: number): Dim | undefined {
   return tensor.type === 'bfloat16' ? fromBFloat16(Number(value)) : Number(value);
 }
 
-function range(c: Inference): void {
+function range(c: Inference): Result {
   if (c.int('stash_type') !== 1) c.unsupported(`a stash_type of ${c.int('stash_type')}; only 1 (float32) is`);
   const [start, limit, delta] = [scalarOf(c, 0), scalarOf(c, 1), scalarOf(c, 2)];
   if (delta === 0) c.fail('has a delta of 0');
-  if (start === undefined || limit === undefined || typeof delta !== 'number') return c.output(0, [c.fresh(0, 0)]);
+  if (start === undefined || limit === undefined || typeof delta !== 'number') return { shape: [c.fresh(0, 0)] };
   const allWhole = [start, limit, delta].every((x) => typeof x === 'string' || Number.isSafeInteger(x));
   let count: Dim;
   if (allWhole) {
@@ -37,7 +37,7 @@ function range(c: Inference): void {
   }
   const isInteger = c.contents(0) && c.contents(2) && isSmall([count]);
   const contents = isInteger ? Array.from({ length: count as number }, (_, i) => dim.add(start, i * delta)) : undefined;
-  c.output(0, [count], { contents });
+  return { shape: [count], contents };
 }
 
 function constantOfShape(c: Inference): void {
@@ -85,7 +85,7 @@ export const generators: readonly OpSchema[] = [
     outputs: params('output:T'),
     attributes: { stash_type: attr.int(1) },
     shapeInputs: [0, 1, 2],
-    infer: range,
+    infer: gives(range),
   }),
   op('ConstantOfShape', [9, 20, 21, 23, 24, 25], {
     widened: [20, 21, 23, 24, 25],

@@ -4,7 +4,18 @@ import { type Dim, dim } from '../dim.ts';
 import { allDTypes, numbers } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { broadcastShapes, broadcastStrides, formatShape, normalizeAxis, stridesOf } from '../shape.ts';
-import { clampedContents, common, dimsAttribute, freshShape, isSmall, lengthOf, moved, positions } from './contents.ts';
+import {
+  clampedContents,
+  common,
+  dimsAttribute,
+  freshShape,
+  gives,
+  isSmall,
+  lengthOf,
+  moved,
+  positions,
+  type Result,
+} from './contents.ts';
 import { attr, op, params } from './define.ts';
 import { sliceExtent, sliceRange } from './slice.ts';
 
@@ -34,16 +45,16 @@ function distinctAxes(c: Inference, given: readonly number[] | undefined, rank: 
   return axes;
 }
 
-function transpose(c: Inference): void {
+function transpose(c: Inference): Result {
   const shape = c.shape(0);
   const perm = c.maybeInts('perm') ?? shape.map((_, axis) => shape.length - 1 - axis);
   if (String([...perm].sort((a, b) => a - b)) !== String(shape.map((_, axis) => axis)))
     c.fail(`[${perm}] is not a permutation of the ${shape.length} axes of its input`);
   const dims = perm.map((axis) => shape[axis]);
-  c.output(0, dims, { contents: moved(c, 0, dims, (strides) => perm.map((axis) => strides[axis])) });
+  return { shape: dims, contents: moved(c, 0, dims, (strides) => perm.map((axis) => strides[axis])) };
 }
 
-function slice(c: Inference): void {
+function slice(c: Inference): Result {
   const data = c.shape(0);
   const count = lengthOf(c, 1);
   const [starts, ends] = [clampedContents(c, 1), clampedContents(c, 2)];
@@ -52,7 +63,7 @@ function slice(c: Inference): void {
     if (c.has(list) && lengthOf(c, list) !== count)
       c.fail(`its input ${list} has ${lengthOf(c, list)} elements, not ${count}`);
   const axes = axesOf(c, 3, count);
-  if (!axes) return c.output(0, freshShape(c, 0, data.length));
+  if (!axes) return { shape: freshShape(c, 0, data.length) };
   const shape = [...data];
   const moves: { axis: number; start: number; step: number }[] = [];
   axes.forEach((axis, i) => {
@@ -63,14 +74,14 @@ function slice(c: Inference): void {
     if (known && typeof extent === 'number' && typeof start === 'number' && typeof end === 'number')
       moves.push({ axis, start: sliceRange(extent, start, end, step).start, step });
   });
-  if (moves.length < axes.length || !isSmall(data)) return c.output(0, shape);
+  if (moves.length < axes.length || !isSmall(data)) return { shape };
   const strides = stridesOf(data);
   const offset = moves.reduce((sum, { axis, start }) => sum + start * strides[axis], 0);
   for (const { axis, step } of moves) strides[axis] *= step;
-  c.output(0, shape, { contents: moved(c, 0, shape, () => strides, offset) });
+  return { shape, contents: moved(c, 0, shape, () => strides, offset) };
 }
 
-function concat(c: Inference): void {
+function concat(c: Inference): Result {
   const inputs = Array.from({ length: c.inputCount }, (_, i) => c.shape(i));
   const rank = inputs[0].length;
   const axis = normalizeAxis(c.int('axis'), rank);
@@ -78,7 +89,7 @@ function concat(c: Inference): void {
     if (b.length !== rank) c.fail(`its inputs 0 and ${i} have ${rank} and ${b.length} axes`);
     return a.map((d, at) => (at === axis ? dim.add(d, b[at]) : common(c, d, b[at], `axis ${at} of its input ${i}`)));
   });
-  c.output(0, shape, { contents: isSmall(shape) ? concatContents(c, inputs, shape, axis) : undefined });
+  return { shape, contents: isSmall(shape) ? concatContents(c, inputs, shape, axis) : undefined };
 }
 
 function concatContents(
@@ -134,7 +145,7 @@ function evenParts(extent: Dim, count: number): Dim[] {
   return Array.from({ length: count }, (_, i) => (i === 0 ? part : dim.min(part, left(i))));
 }
 
-function expand(c: Inference): void {
+function expand(c: Inference): Result {
   const shape = c.shape(0);
   const given = dimsAttribute(c, 'shape');
   if (!given && !c.has(1)) c.fail('needs its shape, as input 1 or as an attribute');
@@ -142,29 +153,29 @@ function expand(c: Inference): void {
   if (!to) {
     const result = broadcastShapes(shape, new Array<Dim>(lengthOf(c, 1)).fill(1));
     const open = result.map((d, axis) => (dim.lowerBound(d) > 1 ? -1 : axis)).filter((axis) => axis >= 0);
-    return c.output(0, freshAt(c, 0, result, open));
+    return { shape: freshAt(c, 0, result, open) };
   }
   const dims = broadcastShapes(shape, to);
   const contents = isSmall(dims) ? moved(c, 0, dims, () => broadcastStrides(shape as number[], dims)) : undefined;
-  c.output(0, dims, { contents });
+  return { shape: dims, contents };
 }
 
-function tile(c: Inference): void {
+function tile(c: Inference): Result {
   const shape = c.shape(0);
   const rank = lengthOf(c, 1);
   if (rank !== shape.length) c.fail(`repeats ${rank} axes of an input of ${shape.length}`);
   const repeats = c.contents(1);
-  if (!repeats) return c.output(0, freshShape(c, 0, rank));
+  if (!repeats) return { shape: freshShape(c, 0, rank) };
   const dims = shape.map((d, axis) => dim.mul(d, repeats[axis]));
   // Every axis stands twice: how often, and what is repeated.
   const pairs = isSmall(dims) ? shape.flatMap((d, axis) => [repeats[axis], d]) : undefined;
   const contents = pairs && moved(c, 0, pairs, (strides) => strides.flatMap((stride) => [0, stride]));
-  c.output(0, dims, { contents });
+  return { shape: dims, contents };
 }
 
 const padModes = ['constant', 'reflect', 'edge', 'wrap'];
 
-function pad(c: Inference): void {
+function pad(c: Inference): Result {
   const shape = c.shape(0);
   if (!padModes.includes(c.string('mode'))) c.fail(`its mode is "${c.string('mode')}"; it must be one of ${padModes}`);
   const count = lengthOf(c, 1) / 2;
@@ -172,26 +183,26 @@ function pad(c: Inference): void {
   if (!c.has(3) && count !== shape.length) c.fail(`has ${count * 2} pads for an input of ${shape.length} axes`);
   const axes = axesOf(c, 3, count);
   const pads = c.contents(1);
-  if (!axes) return c.output(0, freshShape(c, 0, shape.length));
-  if (!pads) return c.output(0, freshAt(c, 0, shape, axes));
+  if (!axes) return { shape: freshShape(c, 0, shape.length) };
+  if (!pads) return { shape: freshAt(c, 0, shape, axes) };
   const dims = [...shape];
   axes.forEach((axis, i) => {
     dims[axis] = dim.add(dims[axis], dim.add(pads[i], pads[count + i]));
   });
-  c.output(0, dims);
+  return { shape: dims };
 }
 
-function centerCropPad(c: Inference): void {
+function centerCropPad(c: Inference): Result {
   const shape = c.shape(0);
   const axes = distinctAxes(c, c.maybeInts('axes'), shape.length) ?? shape.map((_, axis) => axis);
   if (lengthOf(c, 1) !== axes.length) c.fail(`has ${lengthOf(c, 1)} sizes for ${axes.length} axes`);
   const sizes = c.contents(1);
-  if (!sizes) return c.output(0, freshAt(c, 0, shape, axes));
+  if (!sizes) return { shape: freshAt(c, 0, shape, axes) };
   const dims = [...shape];
   axes.forEach((axis, i) => {
     dims[axis] = sizes[i];
   });
-  c.output(0, dims);
+  return { shape: dims };
 }
 
 function quotient(c: Inference, a: Dim, b: number): Dim {
@@ -264,7 +275,7 @@ export const rearrange: readonly OpSchema[] = [
     inputs: params('data:T'),
     outputs: params('transposed:T'),
     attributes: { perm: attr.ints() },
-    infer: transpose,
+    infer: gives(transpose),
   }),
   op('Slice', [1, 10, 11, 13], {
     widened: [13],
@@ -272,7 +283,7 @@ export const rearrange: readonly OpSchema[] = [
     inputs: params('data:T', 'starts:Tind', 'ends:Tind', 'axes?:Tind', 'steps?:Tind'),
     outputs: output,
     shapeInputs: [1, 2, 3, 4],
-    infer: slice,
+    infer: gives(slice),
   }),
   op('Concat', [1, 4, 11, 13], {
     widened: [13],
@@ -280,7 +291,7 @@ export const rearrange: readonly OpSchema[] = [
     inputs: params('...inputs:T'),
     outputs: params('concat_result:T'),
     attributes: { axis: attr.required('int') },
-    infer: concat,
+    infer: gives(concat),
   }),
   op('Split', [1, 2, 11, 13, 18], {
     types,
@@ -297,7 +308,7 @@ export const rearrange: readonly OpSchema[] = [
     outputs: output,
     attributes: { shape: { type: 'dims' } },
     shapeInputs: [1],
-    infer: expand,
+    infer: gives(expand),
   }),
   op('Tile', [1, 6, 13], {
     widened: [13],
@@ -305,7 +316,7 @@ export const rearrange: readonly OpSchema[] = [
     inputs: params('input:T', 'repeats:int64'),
     outputs: output,
     shapeInputs: [1],
-    infer: tile,
+    infer: gives(tile),
   }),
   op('Pad', [1, 2, 11, 13, 18, 19, 21, 23, 24, 25], {
     widened: [13, 21, 23, 24, 25],
@@ -314,7 +325,7 @@ export const rearrange: readonly OpSchema[] = [
     outputs: output,
     attributes: { mode: attr.string('constant') },
     shapeInputs: [1, 3],
-    infer: pad,
+    infer: gives(pad),
   }),
   op('CenterCropPad', [18], {
     types,
@@ -322,7 +333,7 @@ export const rearrange: readonly OpSchema[] = [
     outputs: params('output_data:T'),
     attributes: { axes: attr.ints() },
     shapeInputs: [1],
-    infer: centerCropPad,
+    infer: gives(centerCropPad),
   }),
   op('DepthToSpace', [1, 11, 13, 28], {
     widened: [13, 28],

@@ -1,6 +1,6 @@
 /** Ops whose results depend on the order or the truth of elements; most have sizes that only the computation tells. */
 
-import { type Dim, dim } from '../dim.ts';
+import { dim } from '../dim.ts';
 import { allDTypes, floats, ints, numbers } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';

@@ -5,16 +5,13 @@ import { allDTypes, type DType, ints } from '../dtype.ts';
 import { ESPALIER } from '../graph.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
-import { dimsAttribute, freshShape, lengthOf } from './contents.ts';
+import { dimsAttribute, freshShape, gives, lengthOf } from './contents.ts';
 import { attr, op, params } from './define.ts';
 
 const types = { T: allDTypes };
 
 /** A new shape for the first input's bytes. */
-const view =
-  (shape: (c: Inference) => readonly Dim[]) =>
-  (c: Inference): void =>
-    c.output(0, shape(c), { contents: c.contents(0) });
+const view = (shape: (c: Inference) => readonly Dim[]) => gives((c) => ({ shape: shape(c), contents: c.contents(0) }));
 
 function shapeOf(c: Inference): void {
   const shape = c.shape(0);
