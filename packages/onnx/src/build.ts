@@ -101,9 +101,9 @@ export function opsetsOf(imports: readonly OperatorSetIdProto[]): Map<string, nu
 }
 
 /** @throws EspalierError `BAD_FILE`, `BAD_GRAPH` or `LIMIT` naming what is malformed */
-export function buildGraph(model: ModelProto, main: GraphProto, opsets: ReadonlyMap<string, number>): Built {
-  const builder = new Builder(model, main);
-  const graph = builder.graph(main, { opsets, rename: (name) => name, prefix: '', calls: [], depth: 0 });
+export function buildGraph(model: ModelProto & { graph: GraphProto }, opsets: ReadonlyMap<string, number>): Built {
+  const builder = new Builder(model.graph, model.functions);
+  const graph = builder.graph(model.graph, { opsets, rename: (name) => name, prefix: '', calls: [], depth: 0 });
   const { values, nodes, reasons } = builder;
   return { graph, values, nodes, reasons };
 }
@@ -118,9 +118,9 @@ class Builder {
   private readonly symbols: Symbols;
   private nodeCount = 0;
 
-  constructor(model: ModelProto, main: GraphProto) {
+  constructor(main: GraphProto, functions: readonly FunctionProto[]) {
     this.symbols = new Symbols(main.input);
-    for (const each of model.functions) {
+    for (const each of functions) {
       const key = functionKey(each.domain, each.name, each.overload);
       if (this.functions.has(key)) throw new EspalierError('BAD_GRAPH', `the function ${quote(key)} is defined twice`);
       this.functions.set(key, each);

@@ -1,10 +1,19 @@
 /** Imports ONNX models. */
 
-import { EspalierError, type Graph, type OpTable, onnxOps, throwIfAborted } from '@espalier/core';
-import { buildGraph, opsetsOf } from './build.ts';
+import {
+  EspalierError,
+  type Graph,
+  type OpTable,
+  onnxOps,
+  type Tensor,
+  throwIfAborted,
+  UnsupportedError,
+} from '@espalier/core';
+import { buildGraph, domainOf, opsetsOf } from './build.ts';
 import { type ExternalData, loadExternalData } from './external.ts';
 import { normalise, rejectUnsupported } from './normalise.ts';
-import { type ModelProto, modelProto } from './proto.ts';
+import { type GraphProto, type ModelProto, modelProto, type NodeProto, tensorProto } from './proto.ts';
+import { dataTypeName, readTensor } from './tensors.ts';
 import { decode, utf8 } from './wire.ts';
 import { placed } from './within.ts';
 
@@ -53,13 +62,11 @@ export async function importOnnx(bytes: Uint8Array, options: ImportOptions = {})
   const { file, external, ops = onnxOps, signal } = options;
   try {
     throwIfAborted(signal);
-    const model = decode(modelProto, bytes);
-    if (!model.graph || model.irVersion === undefined)
-      throw new EspalierError('BAD_FILE', 'it is no ONNX model: it has no graph, or no IR version');
+    const model = decodeModel(bytes);
     const opsets = opsetsOf(model.opsetImport);
     await loadExternalData(model, external, signal);
     throwIfAborted(signal);
-    const built = buildGraph(model, model.graph, opsets);
+    const built = buildGraph(model, opsets);
     const reasons = [...built.reasons];
     const graph = normalise(built.graph, { ...built, ops, reasons });
     rejectUnsupported(graph.name, reasons);
@@ -67,6 +74,46 @@ export async function importOnnx(bytes: Uint8Array, options: ImportOptions = {})
   } catch (error) {
     throw file === undefined ? error : placed(file, error, { file });
   }
+}
+
+/**
+ * What a file says of itself, and how often it uses each op (those of other domains as `domain.op`): subgraphs and functions
+ * counted as they stand. For files that cannot be imported too.
+ * @throws EspalierError `BAD_FILE` or `LIMIT` for what is no model
+ */
+export function inspectOnnx(bytes: Uint8Array): { metadata: OnnxMetadata; ops: ReadonlyMap<string, number> } {
+  const model = decodeModel(bytes);
+  const ops = new Map<string, number>();
+  const count = (nodes: readonly NodeProto[]): void => {
+    for (const { domain, opType = '', attribute } of nodes) {
+      const name = domainOf(domain) === '' ? opType : `${domain}.${opType}`;
+      ops.set(name, (ops.get(name) ?? 0) + 1);
+      for (const { g, graphs } of attribute) for (const graph of g ? [g, ...graphs] : graphs) count(graph.node);
+    }
+  };
+  count(model.graph.node);
+  for (const { node } of model.functions) count(node);
+  return { metadata: metadataOf(model, opsetsOf(model.opsetImport)), ops };
+}
+
+/**
+ * The tensor in a file of ONNX's `TensorProto` (`input_0.pb`), over the file's bytes.
+ * @throws UnsupportedError for a dtype that Espalier does not have
+ * @throws EspalierError `BAD_FILE` or `LIMIT` for what is no tensor
+ */
+export function importTensor(bytes: Uint8Array): { name: string; tensor: Tensor } {
+  const proto = decode(tensorProto, bytes);
+  const tensor = readTensor(proto);
+  const dtype = dataTypeName(proto.dataType);
+  if (!tensor) throw new UnsupportedError(`the tensor is ${dtype}, which Espalier does not have`, [dtype]);
+  return { name: proto.name ?? '', tensor };
+}
+
+function decodeModel(bytes: Uint8Array): ModelProto & { graph: GraphProto } {
+  const { graph, ...model } = decode(modelProto, bytes);
+  if (!graph || model.irVersion === undefined)
+    throw new EspalierError('BAD_FILE', 'it is no ONNX model: it has no graph, or no IR version');
+  return { ...model, graph };
 }
 
 function metadataOf(model: ModelProto, opsets: ReadonlyMap<string, number>): OnnxMetadata {

@@ -1,4 +1,12 @@
 // Reads and writes ONNX models.
 export { isOnnx } from './detect.ts';
+export { type ExportOptions, exportOnnx } from './export.ts';
 export type { ExternalData } from './external.ts';
-export { type ImportOptions, importOnnx, type OnnxMetadata, type OnnxModel } from './import.ts';
+export {
+  type ImportOptions,
+  importOnnx,
+  importTensor,
+  inspectOnnx,
+  type OnnxMetadata,
+  type OnnxModel,
+} from './import.ts';

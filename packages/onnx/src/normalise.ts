@@ -1,4 +1,4 @@
-/** Turns a graph of a file's opsets into one of opset {@link OPSET}, and says of every node that cannot be turned why. */
+/** Turns a graph of a file's opsets into one of opset 22, and says of every node that cannot be turned why. */
 
 import {
   type Attribute,
@@ -11,7 +11,6 @@ import {
   inferNode,
   isGraph,
   type Node,
-  type OpSchema,
   type OpTable,
   type Scope,
   schemaOf,
@@ -22,14 +21,8 @@ import {
 import { type Adapter, adapters, type Conversion } from './adapters.ts';
 import type { FileNode } from './build.ts';
 import type { Names } from './names.ts';
+import { changedSince, NEWEST_OPSET, OLDEST_OPSET } from './opset.ts';
 import { within } from './within.ts';
-
-/** The version of ONNX's ops that graphs speak. */
-export const OPSET = 22;
-/** The oldest version that is read. */
-export const OLDEST_OPSET = 7;
-/** The newest version whose changes are known. */
-export const NEWEST_OPSET = 28;
 
 const byOp = new Map<string, Adapter[]>();
 for (const adapter of adapters) byOp.set(adapter.op, [...(byOp.get(adapter.op) ?? []), adapter]);
@@ -122,8 +115,10 @@ function convert(
   }
   return nodes.map((each) => {
     const schema = schemaOf(context.ops, each);
-    const reason = schema ? changedSince(schema, opset) : `no op ${label(each)} is known`;
-    if (reason) reject(reason);
+    const changed = schema && changedSince(schema, opset);
+    if (!schema) reject(`no op ${label(each)} is known`);
+    else if (changed !== undefined)
+      reject(`changed in opset ${changed}, which is not supported yet; the file is of ${opset}`);
     const attrs = Object.entries(each.attrs).map(([name, value]) => [
       name,
       normaliseAttribute(name, value, schema?.attributes[name], context, facts),
@@ -134,14 +129,6 @@ function convert(
 
 function label(node: Pick<Node, 'op' | 'domain'>): string {
   return node.domain === '' ? node.op : `${node.domain}.${node.op}`;
-}
-
-/** Why the op is not what the file means by it, where it changed between graphs' opset and the file's. */
-function changedSince(schema: OpSchema, opset: number): string | undefined {
-  if (schema.domain !== '') return undefined;
-  const base = Math.max(OPSET, schema.versions[0]!);
-  const changed = schema.versions.find((v) => v > base && v <= opset && !schema.widened?.includes(v));
-  return changed === undefined ? undefined : `changed in opset ${changed}; the newest that is supported is ${base}`;
 }
 
 function conversionOf(
