@@ -273,8 +273,8 @@ class NodeInference implements Inference {
   private outputDType(index: number): DType {
     const param: ParamSchema | undefined = paramAt(this.schema.outputs, index);
     if (!param) this.fail(`has more outputs than ${this.schema.outputs.length}`);
-    const dtype =
-      this.variables.get(param.type) ?? (Object.hasOwn(dtypes, param.type) ? (param.type as DType) : undefined);
+    const named = Object.hasOwn(dtypes, param.type) ? [param.type as DType] : (this.schema.types[param.type] ?? []);
+    const dtype = this.variables.get(param.type) ?? (named.length === 1 ? named[0] : undefined);
     return dtype ?? this.fail(`cannot tell the dtype of its output ${index}`);
   }
 
