@@ -67,7 +67,7 @@ export class Tensor {
     if (this.elements) return this.elements;
     const { array } = dtypes[this.type];
     const bytes = this.raw!;
-    const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+    const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
     this.elements = new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / array.BYTES_PER_ELEMENT);
     return this.elements;
   }
