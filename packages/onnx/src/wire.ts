@@ -74,7 +74,8 @@ class Decoder {
   private values = 0;
 
   constructor(bytes: Uint8Array) {
-    this.reader = new BinaryReader(bytes);
+    // A plain view: parts of one of Node's buffers would be such buffers, whose `slice` is another.
+    this.reader = new BinaryReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 
   message(table: AnyMessage, end: number, depth: number, into: Record<string, unknown>): unknown {

@@ -1,0 +1,46 @@
+// ONNX's backend tests: nothing wrong, and enough of them run. `pnpm --filter @espalier/onnx-suite report` says more.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fixtureTest } from '@espalier/fixtures';
+import { inspectOnnx } from '@espalier/onnx';
+import { expect } from 'vitest';
+import { ARCHIVE, formatSummary, type Result, runArchive, summarize } from '../src/index.ts';
+
+let running: Promise<Result[]> | undefined;
+const results = (archive: string): Promise<Result[]> => {
+  running ??= runArchive(archive);
+  return running;
+};
+const brief = ({ name, reasons }: Result): string => `${name}: ${reasons[0]}`;
+
+fixtureTest('no backend test is answered wrongly', [ARCHIVE], async (archive) => {
+  const all = await results(archive!);
+  console.log(formatSummary(summarize(all), all));
+  expect(all.filter(({ status }) => status === 'wrong').map(brief)).toEqual([]);
+});
+
+fixtureTest('at least 750 of the 1,802 node tests pass', [ARCHIVE], async (archive) => {
+  const nodes = (await results(archive!)).filter(({ group }) => group === 'node');
+  expect(nodes.length).toBe(1802);
+  expect(nodes.filter(({ status }) => status === 'passed').length).toBeGreaterThanOrEqual(750);
+});
+
+fixtureTest('what is rejected is rejected for reasons', [ARCHIVE], async (archive) => {
+  const rejected = (await results(archive!)).filter(({ status }) => status === 'rejected');
+  expect(rejected.filter(({ reasons }) => reasons.length === 0).map(({ name }) => name)).toEqual([]);
+});
+
+fixtureTest(
+  'ops of real models pass all of their tests up to opset 22',
+  [ARCHIVE, 'models/magika_v3_3.onnx'],
+  async (archive, model) => {
+    const folder = dirname(model!);
+    const files = readdirSync(folder).filter((file) => file.endsWith('.onnx'));
+    const used = new Set(files.flatMap((file) => [...inspectOnnx(readFileSync(join(folder, file))).ops.keys()]));
+    const failed = (await results(archive!)).filter(
+      ({ ops: [op, ...more], opset, status }) =>
+        used.has(op!) && more.length === 0 && opset <= 22 && status !== 'passed',
+    );
+    expect(failed.map(brief)).toEqual([]);
+  },
+);
