@@ -58,7 +58,8 @@ export class Tensor {
         `a ${type} tensor of [${dims}] needs ${needed} bytes, not ${bytes.byteLength}`,
       );
     }
-    const fields = { type, dims: [...dims], size: sizeOf(dims), raw: bytes };
+    // A plain view: Node's Buffer has a slice() that does not copy.
+    const fields = { type, dims: [...dims], size: sizeOf(dims), raw: bytesOf(bytes) };
     return Object.assign(Object.create(Tensor.prototype), fields);
   }
 

@@ -45,6 +45,8 @@ describe('Tensor', () => {
     expect(t.bytes.buffer).toBe(file.buffer);
     expect([...(t.data as Float32Array)]).toEqual([1, 2]);
     expect(t.data).toBe(t.data);
+    const pooled = Tensor.fromBytes('float32', Buffer.from(file).subarray(1), [2]);
+    expect([...(pooled.data as Float32Array)]).toEqual([1, 2]);
   });
 
   it('reshapes without a copy', () => {
