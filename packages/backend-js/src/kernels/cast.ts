@@ -1,0 +1,62 @@
+/** Ops that give the same elements again: as they are, or as another dtype. */
+
+import { type Call, dtypes, type HostKernel, type Phase, Tensor } from '@espalier/core';
+import { define, each, type Operand } from '../define.ts';
+import { converter } from '../numeric.ts';
+import { mapElements, stringOp, toTensor } from '../strings.ts';
+import { fromText, toText } from '../text.ts';
+import { widen } from '../widen.ts';
+
+const copy = (x: Operand, y: Operand): Phase => each(y.size, (from, to) => y.data.set(x.data.subarray(from, to), from));
+
+const hasString = ({ inputs, outputs }: Call): boolean =>
+  [inputs[0], outputs[0]].some((desc) => desc?.dtype === 'string');
+
+const castKernels = (op: string): HostKernel[] => [
+  define({
+    op,
+    compute: ({ inputs: [x], outputs: [y] }) => {
+      const convert = converter(x!.dtype, y!.dtype);
+      const [from, to] = [x!.data, y!.data];
+      return each(y!.size, (start, end) => {
+        for (let i = start; i < end; i++) to[i] = convert(from[i]);
+      });
+    },
+  }),
+  define({
+    op,
+    variant: 'string',
+    reject: (call) => (hasString(call) ? undefined : 'neither side is string'),
+    *evaluate({ node, inputs: [from], outputs: [to] }, [x]) {
+      const read = toText(from!.dtype);
+      const write = fromText(to!.dtype, node);
+      const { dims, elements } = yield* mapElements(node, [unpacked(x!)], (element) => write(read(element)));
+      return [toTensor(to!.dtype, elements, dims)];
+    },
+  }),
+];
+
+/** Half types as float32, 4-bit integers as bytes. */
+function unpacked(x: Tensor): Tensor {
+  const isHalf = x.type === 'float16' || x.type === 'bfloat16';
+  if (!isHalf && dtypes[x.type].bits !== 4) return x;
+  const type = isHalf ? 'float32' : x.type === 'int4' ? 'int8' : 'uint8';
+  const data = new dtypes[type].array(x.size);
+  widen(x.type, x.data as Uint8Array, data, x.size).run(0, x.size);
+  return new Tensor(type, data, x.dims);
+}
+
+export const cast: readonly HostKernel[] = [
+  ...castKernels('Cast'),
+  ...castKernels('CastLike'),
+  define({ op: 'Identity', raw: true, compute: ({ inputs: [x], outputs: [y] }) => copy(x!, y!) }),
+  stringOp({ op: 'Identity', types: { V: ['string'] }, element: () => (text) => text }),
+  define({
+    op: 'Dropout',
+    raw: true,
+    compute: ({ inputs: [x], outputs: [y, mask] }) => [
+      ...(y ? [copy(x!, y)] : []),
+      ...(mask ? [each(mask.size, (from, to) => mask.data.fill(1, from, to))] : []),
+    ],
+  }),
+];
