@@ -86,10 +86,12 @@ export function createEvaluator(backend: AnyBackend, ops: OpTable): Evaluate {
       return tensor ? { dtype: tensor.type, shape: tensor.dims } : values.get(name);
     };
     const call = callOf(node, ops, describe);
+    // Sizes that only the result tells have no cost to compare here.
+    const guess = Object.fromEntries(fresh.map((symbol) => [symbol, 1]));
     const reasons: string[] = [];
     for (const kernel of backend.kernels) {
       if (kernel.op !== node.op || (kernel.domain ?? '') !== node.domain) continue;
-      const answer = askKernel(backend, kernel, call, {}, [], ops);
+      const answer = askKernel(backend, kernel, call, guess, [], ops);
       if (isRejection(answer)) {
         reasons.push(`${kernel.name}: ${answer.reason}`);
         continue;

@@ -3,7 +3,7 @@
  * slices on the thread that called, so that the event loop stays free.
  */
 
-import type { Backend, CommandList, Kernel, Program, Rates, RunOptions, Slot, Step } from './backend.ts';
+import type { Backend, Call, CommandList, Kernel, Program, Rates, RunOptions, Slot, Step } from './backend.ts';
 import type { Binding } from './dim.ts';
 import { byteLength, type DType, dtypes, type TypedArray } from './dtype.ts';
 import { EspalierError, throwIfAborted } from './errors.ts';
@@ -87,8 +87,8 @@ export class Slicer {
   }
 }
 
-/** Runs phases in order; how many units go into one call adapts to how long they take. */
-export async function runPhases(phases: readonly Phase[], slicer: Slicer): Promise<void> {
+/** Does phases in order, yielding after each piece of work; how many units make a piece adapts to how long they take. */
+export function* driving(phases: readonly Phase[]): Generator<void, void> {
   for (const phase of phases) {
     let size = 1;
     for (let from = 0; from < phase.units; ) {
@@ -99,9 +99,14 @@ export async function runPhases(phases: readonly Phase[], slicer: Slicer): Promi
       if (ms < 0.5) size *= ms < 0.05 ? 8 : 2;
       else if (ms > 2) size = Math.max(1, size >> 1);
       from = to;
-      if (slicer.due) await slicer.pause();
+      yield;
     }
   }
+}
+
+/** Runs phases in order, one slice at a time. */
+export function runPhases(phases: readonly Phase[], slicer: Slicer): Promise<void> {
+  return runGenerator(driving(phases), slicer);
 }
 
 /** Runs a generator to its end, one slice at a time. */
@@ -111,6 +116,13 @@ export async function runGenerator<T>(generator: Generator<void, T>, slicer: Sli
     if (done) return value;
     if (slicer.due) await slicer.pause();
   }
+}
+
+/** A coded error that a kernel threw, with the node in front of what it says about operands. */
+export function atNode({ node, op }: Pick<Call, 'node' | 'op'>, error: unknown): unknown {
+  const { code, message, node: named } = error as EspalierError;
+  if (named !== undefined || (code !== 'BAD_INPUT' && code !== 'SHAPE_MISMATCH')) return error;
+  return new EspalierError(code, `${node} (${op}): ${message}`, { node, cause: error });
 }
 
 function operand(
@@ -146,7 +158,7 @@ function record(steps: readonly Step<HostProgram>[]): CommandList<Uint8Array> {
           });
           await runPhases(phases, slicer);
         } catch (error) {
-          if (error instanceof Error && 'code' in error) throw error;
+          if (error instanceof Error && 'code' in error) throw atNode(call, error);
           throw new EspalierError(
             'KERNEL_FAILED',
             `${call.node}: ${kernel} failed: ${error instanceof Error ? error.message : error}`,

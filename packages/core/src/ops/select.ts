@@ -1,7 +1,7 @@
 /** Ops whose results depend on the order or the truth of elements; most have sizes that only the computation tells. */
 
 import { dim } from '../dim.ts';
-import { allDTypes, floats, ints, numbers } from '../dtype.ts';
+import { floats, ints, numbers } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
 import { common } from './contents.ts';
@@ -87,7 +87,7 @@ export const selections: readonly OpSchema[] = [
   }),
   op('Compress', [9, 11, 28], {
     widened: [28],
-    types: { T: allDTypes },
+    types: { T: [...numbers, 'bool', 'string'] },
     inputs: params('input:T', 'condition:bool'),
     outputs: params('output:T'),
     attributes: { axis: attr.int() },
