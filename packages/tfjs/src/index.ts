@@ -1,2 +1,3 @@
 // Reads TensorFlow.js graph models.
-export {};
+export { type ImportedModel, type ImportOptions, importTfjs } from './import.ts';
+export type { LoadShard } from './weights.ts';
