@@ -126,7 +126,7 @@ export async function importGraph({ name, bytes, sibling }: OpenSource, signal?:
   }
   const json = parseJson(bytes);
   if (json && typeof json === 'object' && 'modelTopology' in json)
-    return (await importTfjs(json, beside, { name, ...abort })).graph;
+    return (await importTfjs(json, beside, { file: name, ...abort })).graph;
   throw new EspalierError('BAD_FILE', `${name} is neither an ONNX file nor a TensorFlow.js model.json`, { file: name });
 }
 

@@ -1,0 +1,210 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Graph, Tensor } from '@espalier/core';
+import { exportOnnx } from '@espalier/onnx';
+import { build } from 'esbuild';
+import { zipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { model, modelFolder } from './model.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = modelFolder();
+  await build({
+    entryPoints: [join(import.meta.dirname, '../src/cli.ts')],
+    outfile: join(folder, 'cli.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'es2022',
+    conditions: ['espalier-source'],
+    // A dependency that is CommonJS needs the require that ES modules lack.
+    banner: {
+      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+    },
+    logLevel: 'silent',
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function espalier(...args: readonly string[]): { status: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'cli.mjs'), ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  return { status, out: stdout, err: stderr };
+}
+
+const npy = (descr: string, shape: string, data: Uint8Array): Uint8Array => {
+  const header = `${`{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`.padEnd(117)}\n`;
+  return new Uint8Array([
+    0x93,
+    ...new TextEncoder().encode('NUMPY'),
+    1,
+    0,
+    header.length & 255,
+    header.length >> 8,
+    ...new TextEncoder().encode(header),
+    ...data,
+  ]);
+};
+
+describe('espalier run', () => {
+  it('reads feeds from JSON and prints outputs as JSON', () => {
+    writeFileSync(
+      join(folder, 'feeds.json'),
+      JSON.stringify({
+        x: {
+          dtype: 'float32',
+          shape: [2, 3],
+          data: [
+            [1, 2, 3],
+            [-1, -2, -3],
+          ],
+        },
+      }),
+    );
+    const { status, out } = espalier('run', 'model.onnx', '--inputs', 'feeds.json', '--json');
+    expect(JSON.parse(out)).toEqual({ y: { dtype: 'float32', shape: [2, 2], data: [0, 5, 2, 0] } });
+    expect(status).toBe(0);
+  });
+
+  it('reads feeds from .npz', () => {
+    const data = new Uint8Array(Float32Array.of(1, 2, 3).buffer);
+    writeFileSync(join(folder, 'feeds.npz'), zipSync({ 'x.npy': npy('<f4', '(1, 3)', data) }));
+    expect(JSON.parse(espalier('run', 'model.onnx', '--inputs', 'feeds.npz', '--json').out).y.data).toEqual([0, 5]);
+    writeFileSync(join(folder, 'bad.npz'), zipSync({ 'x.npy': npy('<c8', '(1, 3)', data) }));
+    expect(espalier('run', 'model.onnx', '--inputs', 'bad.npz')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/holds <c8/),
+    });
+  });
+
+  it('makes random feeds of the sizes that --dim says, the same for the same seed', () => {
+    const run = (...more: string[]) =>
+      JSON.parse(espalier('run', 'model.onnx', '--dim', 'batch=4', '--json', ...more).out).y;
+    expect(run().shape).toEqual([4, 2]);
+    expect(run()).toEqual(run());
+    expect(run('--seed', '2')).not.toEqual(run());
+  });
+
+  it('prints for people, and what each node took', () => {
+    const { out, err } = espalier('run', 'model.onnx', '--times');
+    expect(out).toMatch(/^y {2}float32\[1,2\] {2}\S+ \S+\n$/);
+    expect(err).toMatch(/ms {2}js\/matmul_dense__js {2}MatMul {2}mm/);
+  });
+
+  it('says what is wrong with feeds', () => {
+    writeFileSync(join(folder, 'wrong.json'), JSON.stringify({ x: { dtype: 'float32', shape: [2, 3], data: [1] } }));
+    expect(espalier('run', 'model.onnx', '--inputs', 'wrong.json')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/"x" has 1 elements for the shape \[2,3\]/),
+    });
+    expect(espalier('run', 'model.onnx', '--inputs', 'none.json')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/none\.json cannot be read/),
+    });
+  });
+});
+
+describe('espalier explain', () => {
+  it('prints a table, and with a saved profile the same JSON every time', () => {
+    expect(espalier('explain', 'model.onnx').out).toMatch(/MatMul.*js\/matmul_dense__js/);
+    const json = () => espalier('explain', 'model.onnx', '--profile', 'profile.json', '--json').out;
+    const first = json();
+    expect(JSON.parse(first).nodes.map((n: { op: string }) => n.op)).toContain('MatMul');
+    expect(json()).toBe(first);
+    expect(JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8')).rates.js.macs).toBeGreaterThan(0);
+    writeFileSync(join(folder, 'other.json'), '{}');
+    expect(espalier('explain', 'model.onnx', '--profile', 'other.json')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/not a device profile/),
+    });
+  });
+});
+
+describe('espalier inspect, bench, doctor', () => {
+  it('shows what is in the file', () => {
+    const json = JSON.parse(espalier('inspect', 'model.onnx', '--json').out);
+    expect(json).toMatchObject({
+      inputs: [{ name: 'x', shape: ['batch', 3] }],
+      outputs: [{ name: 'y', shape: ['batch', 2] }],
+      ops: { MatMul: 1, Relu: 1 },
+      weights: [{ dtype: 'float32', tensors: 1, zeros: 2 / 6 }],
+    });
+    expect(espalier('inspect', 'model.onnx').out).toMatch(/float32: 1 tensors, 6 elements/);
+  });
+
+  it('times a model', () => {
+    const json = JSON.parse(espalier('bench', 'model.onnx', '--runs', '3', '--json').out);
+    expect(json.runs).toBe(3);
+    expect(json.medianMs).toBeGreaterThan(0);
+    expect(espalier('bench', 'model.onnx', '--runs', '2').out).toMatch(/median .* of 2 runs/);
+  });
+
+  it('shows what the machine can do', () => {
+    expect(JSON.parse(espalier('doctor', '--json').out)).toMatchObject({
+      supported: true,
+      backends: [{ name: 'js', available: true }],
+    });
+    expect(espalier('doctor').out).toMatch(/backend {4}js: works here/);
+  });
+});
+
+describe('exit codes', () => {
+  it('tell usage, failure and what is not supported apart', () => {
+    // An op that nobody knows cannot be exported: its name is changed in the file.
+    const text = Buffer.from(exportOnnx(model)).toString('latin1').replace('Relu', 'Relx');
+    writeFileSync(join(folder, 'unknown.onnx'), text, 'latin1');
+    expect(espalier('run', 'unknown.onnx')).toMatchObject({ status: 3, err: expect.stringMatching(/act.*Relx/) });
+    expect(espalier('run', 'none.onnx')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/^error: none\.onnx does not exist\n$/),
+    });
+    for (const usage of [
+      ['run'],
+      ['fly', 'model.onnx'],
+      ['run', 'model.onnx', '--dim', 'batch'],
+      ['run', 'model.onnx', '--threads', '0'],
+      ['run', 'model.onnx', '--backends', 'gpu'],
+      ['run', 'model.onnx', '--what'],
+    ]) {
+      expect(espalier(...usage).status, usage.join(' ')).toBe(2);
+    }
+    expect(espalier('run', 'model.onnx', '--dim', 'bach=2')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(/no dimension "bach"; it has: batch/),
+    });
+    expect(espalier('--help')).toMatchObject({ status: 0, out: expect.stringMatching(/Examples:/) });
+    expect(espalier('run', '--help').status).toBe(0);
+  });
+
+  it('are those of a model that fails while it runs', () => {
+    const bad: Graph = { ...model, inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 'k'] }] };
+    writeFileSync(join(folder, 'bad.onnx'), exportOnnx(bad));
+    writeFileSync(
+      join(folder, 'four.json'),
+      JSON.stringify({ x: { dtype: 'float32', shape: [1, 4], data: [1, 2, 3, 4] } }),
+    );
+    const { status, err } = espalier('run', 'bad.onnx', '--inputs', 'four.json');
+    expect(status).toBe(1);
+    expect(err).toMatch(/^error: /);
+  });
+});
+
+it('keeps a tensor of every kind through JSON', async () => {
+  const { fromJson, toJson } = await import('../src/cli/feeds.ts');
+  for (const json of [
+    { dtype: 'float16', shape: [2], data: [0.5, -2] },
+    { dtype: 'bfloat16', shape: [1], data: [3] },
+    { dtype: 'int64', shape: [2], data: [1, '9007199254740993'] },
+    { dtype: 'int4', shape: [3], data: [-8, 7, 0] },
+    { dtype: 'bool', shape: [2], data: [1, 0] },
+    { dtype: 'string', shape: [1], data: ['a'] },
+    { dtype: 'float32', shape: [3], data: ['NaN', 'Infinity', 1] },
+  ] as const) {
+    expect(toJson(fromJson(json, 'x'))).toEqual(json);
+  }
+  expect(toJson(new Tensor('float32', [1], []))).toEqual({ dtype: 'float32', shape: [], data: [1] });
+});
