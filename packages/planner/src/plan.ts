@@ -211,7 +211,8 @@ class Planner {
   /** The cheapest of: the node as it is, with less of its epilogue, or taken apart. */
   private resolve(node: Node, scope: Scope, at: Binding): Resolved {
     const values = inferNode(node, this.options.ops, scope).values;
-    const offer = this.offer(node, scope, at);
+    // What it makes may be new: an intermediate value that the fused node did not have.
+    const offer = this.offer(node, (name) => values.get(name) ?? scope(name), at);
     const whole: Resolved = {
       nodes: [node],
       values,
