@@ -59,7 +59,7 @@ describe('sessions', () => {
     const session = await sessionOf(mlp);
     const feeds = [1, 70, 3, 400, 2, 1000].map((n) => ramp([n, 3]));
     const results = await Promise.all(feeds.map((x) => session.run({ x })));
-    results.forEach(({ y }, i) => expect(values(y)).toEqual(expected(feeds[i]!)));
+    for (const [i, { y }] of results.entries()) expect(values(y)).toEqual(expected(feeds[i]!));
   });
 
   it("give outputs that are the caller's own, and leave feeds alone", async () => {
