@@ -1,2 +1,29 @@
-// The suite that a backend passes: correctness, speed and support.
-export {};
+/** The suite that a backend passes: correctness, speed and support. */
+
+export {
+  attributes,
+  broadcast,
+  type Case,
+  type CaseContext,
+  type CaseInput,
+  edge,
+  extents,
+  few,
+  fixed,
+  type OpCases,
+  type Sizes,
+  shapeInput,
+  type TypeBinding,
+} from './cases/define.ts';
+export { opCases } from './cases/index.ts';
+export type { KnownFailure } from './manifest.ts';
+export type { Replay } from './property.ts';
+export {
+  type ConformanceOptions,
+  type ConformanceTest,
+  conformanceTests,
+  type TestRunner,
+  testBackend,
+} from './suite.ts';
+export * as tolerance from './tolerance.ts';
+export * as values from './values.ts';

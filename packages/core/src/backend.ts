@@ -57,7 +57,7 @@ export interface Rejection {
   readonly reason: string;
 }
 
-export function isRejection(answer: Work | Rejection): answer is Rejection {
+export function isRejection<T extends object = Work>(answer: T | Rejection): answer is Rejection {
   return 'reason' in answer;
 }
 

@@ -1,0 +1,222 @@
+/** Convolutions. */
+
+import { type Dim, dim } from '@espalier/core';
+import fc from 'fast-check';
+import { type Evaluated, exact, largest, nearby, sums } from '../tolerance.ts';
+import { anything, ordinary, uniform } from '../values.ts';
+import { type Case, type CaseInput, edge, few, fixed, type OpCases, type Sizes, trim } from './define.ts';
+import { type Window, windowAttributes, windows } from './window.ts';
+
+interface Convolution {
+  readonly x: readonly Dim[];
+  readonly w: readonly Dim[];
+  readonly window: Window;
+  readonly attrs: Record<string, string | number | readonly number[]>;
+  /** Channels of the result. */
+  readonly out: Dim;
+  readonly sizes: Sizes;
+  readonly bias: boolean;
+  /** 0 to 3: ways to give scales and zero points. */
+  readonly how: number;
+}
+
+/** `[N, I*group, ...]` by `[O*group, I, ...]`; depthwise where I and O are one. */
+const convolutions: fc.Arbitrary<Convolution> = fc
+  .record({
+    window: windows,
+    N: few(0, 2),
+    I: edge(1, 9),
+    O: edge(1, 17),
+    group: fc.constantFrom(1, 1, 2, 3),
+    bias: fc.boolean(),
+    brief: fc.boolean(),
+    how: fc.nat(3),
+  })
+  .map(({ window, N, I, O, group, bias, brief, how }) => {
+    const out = dim.mul('O', group);
+    const { kernel_shape, ...attrs } = windowAttributes(window, brief);
+    return {
+      x: ['N', dim.mul('I', group), ...window.spatial],
+      w: [out, 'I', ...window.kernel],
+      window,
+      attrs: {
+        ...attrs,
+        ...(brief ? {} : { kernel_shape: kernel_shape! }),
+        ...(brief && group === 1 ? {} : { group }),
+      },
+      out,
+      sizes: { N, I, O, ...window.sizes },
+      bias,
+      how,
+    };
+  });
+
+const perOutput = ({ inputs }: Evaluated): number => inputs[1]!.dims.slice(1).reduce((a, b) => a * b, 1) + 1;
+
+const conv: OpCases = {
+  op: 'Conv',
+  tolerance: sums(perOutput),
+  cases: () =>
+    convolutions.map(
+      ({ x, w, out, attrs, sizes, bias }): Case => ({
+        inputs: trim([
+          { shape: x, values: ordinary },
+          { shape: w, values: ordinary, weight: true },
+          bias ? { shape: [out], values: ordinary } : undefined,
+        ]),
+        attrs,
+        sizes,
+      }),
+    ),
+  bench: () => ({
+    inputs: [
+      { shape: ['N', 64, 'H', 'H'], values: ordinary },
+      { shape: [64, 64, 3, 3], values: ordinary, weight: true },
+      { shape: [64], values: ordinary },
+    ],
+    attrs: { pads: [1, 1, 1, 1] },
+    sizes: { N: fixed(1), H: fixed(56) },
+  }),
+};
+
+const convInteger: OpCases = {
+  op: 'ConvInteger',
+  tolerance: exact,
+  cases: () =>
+    convolutions.map(({ x, w, out, attrs, sizes, how }) => ({
+      inputs: trim([
+        { shape: x, values: anything },
+        { shape: w, values: anything, weight: true },
+        how > 0 ? { shape: [], values: anything } : undefined,
+        how > 1 ? { shape: how > 2 ? [out] : [], values: anything } : undefined,
+      ]),
+      attrs,
+      sizes,
+    })),
+};
+
+const qlinearConv: OpCases = {
+  op: 'QLinearConv',
+  tolerance: nearby(6),
+  cases: () =>
+    convolutions.map(({ x, w, out, attrs, sizes, how, bias }) => {
+      const scale = (shape: readonly Dim[], to: number): CaseInput => ({ shape, values: uniform(to / 4, to) });
+      const perChannel = how > 1 ? [out] : [];
+      return {
+        inputs: trim([
+          { shape: x, values: anything },
+          scale([], 1 / 16),
+          { shape: [], values: anything },
+          { shape: w, values: anything, weight: true },
+          scale(perChannel, 1 / 16),
+          { shape: perChannel, values: anything },
+          scale([], 4),
+          { shape: [], values: anything },
+          bias ? { shape: [out], values: uniform(-999, 999) } : undefined,
+        ]),
+        attrs,
+        sizes,
+      };
+    }),
+};
+
+const convTranspose: OpCases = {
+  op: 'ConvTranspose',
+  tolerance: sums(({ inputs }) => inputs[1]!.size / Math.max(1, inputs[1]!.dims[1]!) + 1),
+  cases: () =>
+    fc
+      .record({
+        conv: convolutions,
+        extra: fc.array(fc.nat(2), { minLength: 3, maxLength: 3 }),
+        outputShape: fc.nat(4).map((n) => n === 4),
+      })
+      .map(({ conv: { x, window, attrs: own, sizes, bias }, extra, outputShape }): Case => {
+        const group = (own['group'] as number | undefined) ?? 1;
+        const { pads, ...attrs } = own;
+        const rank = window.spatial.length;
+        // Cropping more than the kernel adds would leave nothing of the smallest inputs.
+        const crop = (pads as readonly number[] | undefined)?.map((pad) => Math.min(pad, 1));
+        const fits = window.kernel.every(
+          (k, i) => (k - 1) * window.dilations[i]! >= (crop?.[i] ?? 0) + (crop?.[i + rank] ?? 0),
+        );
+        const padding = window.strides.map((stride, i) => extra[i]! % stride);
+        const full = window.spatial.map((_, i) => window.sizes[`S${i}`]![0]! * window.strides[i]!);
+        return {
+          inputs: trim([
+            { shape: x, values: ordinary },
+            { shape: [x[1]!, 'O', ...window.kernel], values: ordinary, weight: true },
+            bias ? { shape: [dim.mul('O', group)], values: ordinary } : undefined,
+          ]),
+          attrs: {
+            ...attrs,
+            ...(crop && fits && !outputShape ? { pads: crop } : {}),
+            ...(outputShape ? { output_shape: full } : { output_padding: padding }),
+          },
+          sizes: outputShape ? { ...sizes, ...pinned(window) } : sizes,
+        };
+      }),
+};
+
+/** An output shape that is given as numbers needs an input shape that is. */
+function pinned({ sizes }: Window): Sizes {
+  return Object.fromEntries(Object.entries(sizes).map(([name, [first]]) => [name, fixed(first!)]));
+}
+
+const deformConv: OpCases = {
+  op: 'DeformConv',
+  tolerance: largest(256),
+  cases: () =>
+    fc
+      .record({ conv: convolutions, mask: fc.boolean(), groups: fc.constantFrom(1, 2) })
+      .map(({ conv: { x, w, window, out, attrs: own, sizes, bias }, mask, groups }): Case => {
+        const { auto_pad: _, ...attrs } = own;
+        const pads = (attrs['pads'] as readonly number[] | undefined) ?? window.pads.map(() => 0);
+        const rank = window.spatial.length;
+        const positions = window.spatial.map((name, i) => {
+          const covered = (window.kernel[i]! - 1) * window.dilations[i]! + 1;
+          const room = dim.sub(dim.add(name, pads[i]! + pads[i + rank]!), covered);
+          return dim.add(dim.floorDiv(room, window.strides[i]!), 1);
+        });
+        // Channels must divide into groups that share offsets.
+        const offsetGroups = groups === 2 && dim.mod(x[1]!, 2) === 0 ? 2 : 1;
+        const points = window.kernel.reduce((a, b) => a * b, offsetGroups);
+        return {
+          inputs: trim([
+            { shape: x, values: ordinary },
+            { shape: w, values: ordinary, weight: true },
+            { shape: ['N', points * rank, ...positions], values: uniform(-2, 2) },
+            bias ? { shape: [out], values: ordinary } : undefined,
+            mask ? { shape: ['N', points, ...positions], values: uniform(0, 1) } : undefined,
+          ]),
+          attrs: { ...attrs, pads, ...(offsetGroups > 1 ? { offset_group: offsetGroups } : {}) },
+          sizes,
+        };
+      }),
+};
+
+const col2im: OpCases = {
+  op: 'Col2Im',
+  tolerance: sums(({ inputs: [x] }) => x!.dims[1]!),
+  cases: () =>
+    fc.record({ window: windows, N: few(0, 2), C: edge(1, 9) }).map(({ window, N, C }): Case => {
+      const { kernel, strides, dilations, pads, sizes, spatial } = window;
+      const rank = kernel.length;
+      const image = spatial.map((name) => sizes[name]![0]!);
+      const columns = image.reduce((count, size, i) => {
+        const room = size + pads[i]! + pads[i + rank]! - ((kernel[i]! - 1) * dilations[i]! + 1);
+        return count * (Math.floor(room / strides[i]!) + 1);
+      }, 1);
+      const block = kernel.reduce((a, b) => a * b, 1);
+      return {
+        inputs: [
+          { shape: ['N', dim.mul('C', block), columns], values: uniform(-9, 9) },
+          { shape: [rank], values: () => image },
+          { shape: [rank], values: () => kernel },
+        ],
+        attrs: { strides, dilations, pads },
+        sizes: { N, C },
+      };
+    }),
+};
+
+export const convCases: readonly OpCases[] = [conv, convInteger, qlinearConv, convTranspose, deformConv, col2im];

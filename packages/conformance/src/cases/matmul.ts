@@ -1,0 +1,308 @@
+/** Matrix products. */
+
+import { type Dim, type DType, dim, dtypes, type Node, type Tensor } from '@espalier/core';
+import fc from 'fast-check';
+import { decode } from '../elements.ts';
+import { exact, largest, nearby, sums, type Tolerance, ulps } from '../tolerance.ts';
+import { anything, ordinary, uniform, type Values } from '../values.ts';
+import {
+  attributes,
+  type Broadcast,
+  broadcast,
+  type Case,
+  type CaseInput,
+  edge,
+  few,
+  fixed,
+  type OpCases,
+  type Sizes,
+  trim,
+} from './define.ts';
+
+interface Product {
+  readonly a: readonly Dim[];
+  readonly b: readonly Dim[];
+  readonly sizes: Sizes;
+}
+
+/** Operands of a product by numpy's rules: vectors, matrices, and stacks of them that broadcast. */
+const products: fc.Arbitrary<Product> = fc
+  .record({
+    M: edge(),
+    K: edge(),
+    N: edge(),
+    stack: broadcast(2, { maxRank: 3, prefix: 'b' }).map(keepSmall),
+    aIsVector: fc.nat(7).map((n) => n === 7),
+    bIsVector: fc.nat(7).map((n) => n === 7),
+    isStack: fc.boolean(),
+  })
+  .map(({ M, K, N, stack, aIsVector, bIsVector, isStack }) => {
+    const [left, right] = isStack && !aIsVector && !bIsVector ? stack.shapes : [[], []];
+    const a = [...left!, ...(aIsVector ? [] : ['M']), 'K'];
+    const b = [...right!, 'K', ...(bIsVector ? [] : ['N'])];
+    const used = new Set<Dim>([...a, ...b].flatMap((d) => dim.symbols(d)));
+    const sizes = Object.fromEntries(Object.entries({ M, K, N, ...stack.sizes }).filter(([name]) => used.has(name)));
+    return { a, b, sizes };
+  });
+
+function keepSmall({ sizes, ...rest }: Broadcast): Broadcast {
+  return {
+    ...rest,
+    sizes: Object.fromEntries(
+      Object.entries(sizes).map(([name, list]) => [name, list.map((size) => Math.min(size, 3))]),
+    ),
+  };
+}
+
+const small: Values = (context) => (context.dtype.includes('float') ? ordinary(context) : uniform(-9, 9)(context));
+const scales = uniform(1 / 64, 1 / 16);
+
+const benchSizes = { M: fixed(128), K: fixed(768), N: fixed(768) };
+
+/** A zero point or scale: one number, or one for each row or column of a product's operand. */
+function perVector(shape: readonly Dim[], axis: -1 | -2, how: number, values: Values): CaseInput {
+  if (how === 0 || shape.length < 2) return { shape: [], values };
+  if (how === 1) return { shape: [shape.at(axis)!], values };
+  return { shape: shape.with(axis === -1 ? -2 : -1, 1), values };
+}
+
+const matmul: OpCases = {
+  op: 'MatMul',
+  tolerance: sums(({ inputs: [a] }) => a!.dims.at(-1)!),
+  cases: () =>
+    products.map(({ a, b, sizes }) => ({
+      inputs: [
+        { shape: a, values: small },
+        { shape: b, values: small, weight: true },
+      ],
+      sizes,
+    })),
+  bench: () => ({
+    inputs: [
+      { shape: ['M', 'K'], values: small },
+      { shape: ['K', 'N'], values: small, weight: true },
+    ],
+    sizes: benchSizes,
+  }),
+};
+
+const factors = (dtype: DType): number[] => (dtypes[dtype].kind === 'float' ? [1, 0.5, -2] : [1, 2]);
+
+const gemm: OpCases = {
+  op: 'Gemm',
+  tolerance: sums(({ inputs: [a], node }) => a!.dims[node.attrs['transA'] ? 0 : 1]! + 2),
+  cases: ({ schema, types: { T } }) =>
+    fc
+      .record({
+        M: edge(),
+        K: edge(),
+        N: edge(),
+        bias: fc.constantFrom(undefined, [], [1], ['N'], [1, 'N'], ['M', 1], ['M', 'N']),
+        attrs: attributes({ alpha: factors(T!), beta: factors(T!), transA: [0, 1], transB: [0, 1] }, schema),
+      })
+      .map(
+        ({ M, K, N, bias, attrs }): Case => ({
+          inputs: trim([
+            { shape: attrs['transA'] ? ['K', 'M'] : ['M', 'K'], values: small },
+            { shape: attrs['transB'] ? ['N', 'K'] : ['K', 'N'], values: small, weight: true },
+            bias && { shape: bias, values: small },
+          ]),
+          attrs,
+          sizes: { M, K, N },
+        }),
+      ),
+  bench: () => ({
+    inputs: [
+      { shape: ['M', 'K'], values: small },
+      { shape: ['N', 'K'], values: small, weight: true },
+      { shape: ['N'], values: small },
+    ],
+    attrs: { transB: 1 },
+    sizes: benchSizes,
+  }),
+};
+
+const matmulInteger: OpCases = {
+  op: 'MatMulInteger',
+  tolerance: exact,
+  cases: () =>
+    fc
+      .record({ product: products, aZero: fc.nat(3), bZero: fc.nat(3) })
+      .map(({ product: { a, b, sizes }, aZero, bZero }) => ({
+        inputs: trim([
+          { shape: a, values: anything },
+          { shape: b, values: anything, weight: true },
+          aZero === 3 ? undefined : perVector(a, -2, aZero, anything),
+          bZero === 3 ? undefined : perVector(b, -1, bZero, anything),
+        ]),
+        sizes,
+      })),
+  bench: () => ({
+    inputs: [
+      { shape: ['M', 'K'], values: anything },
+      { shape: ['K', 'N'], values: anything, weight: true },
+    ],
+    sizes: benchSizes,
+  }),
+};
+
+const qlinearMatmul: OpCases = {
+  op: 'QLinearMatMul',
+  tolerance: nearby(6),
+  cases: () =>
+    fc
+      .record({ product: products, aHow: fc.nat(2), bHow: fc.nat(2) })
+      .map(({ product: { a, b, sizes }, aHow, bHow }) => ({
+        inputs: [
+          { shape: a, values: anything },
+          perVector(a, -2, aHow, scales),
+          perVector(a, -2, aHow, anything),
+          { shape: b, values: anything, weight: true },
+          perVector(b, -1, bHow, scales),
+          perVector(b, -1, bHow, anything),
+          { shape: [], values: uniform(1, 4) },
+          { shape: [], values: anything },
+        ],
+        sizes,
+      })),
+};
+
+const det: OpCases = {
+  op: 'Det',
+  tolerance: ulps(64, 64),
+  cases: () =>
+    fc.record({ n: few(1, 4), stack: few(0, 3), isStack: fc.boolean() }).map(({ n, stack, isStack }) => ({
+      inputs: [{ shape: [...(isStack ? ['stack'] : []), 'n', 'n'], values: uniform(-2, 2) }],
+      sizes: isStack ? { n, stack } : { n },
+    })),
+};
+
+const equations: readonly (readonly [string, ...(readonly Dim[])[]])[] = [
+  ['ij,jk->ik', ['I', 'J'], ['J', 'K']],
+  ['ij,kj', ['I', 'J'], ['K', 'J']],
+  ['bij,bjk->bik', ['B', 'I', 'J'], ['B', 'J', 'K']],
+  ['bhid,bhjd->bhij', ['B', 2, 'I', 'D'], ['B', 2, 'J', 'D']],
+  ['...ij,...jk->...ik', ['B', 'I', 'J'], ['J', 'K']],
+  ['i,j->ij', ['I'], ['J']],
+  ['ij->ji', ['I', 'J']],
+  ['ij->', ['I', 'J']],
+  ['ii->i', ['I', 'I']],
+  ['ij,j,ik->k', ['I', 'J'], ['J'], ['I', 'K']],
+];
+
+const einsum: OpCases = {
+  op: 'Einsum',
+  tolerance: sums(({ inputs }) => Math.max(...inputs.map((input) => input!.size))),
+  cases: () =>
+    fc
+      .record({
+        equation: fc.constantFrom(...equations),
+        B: few(0, 3),
+        I: edge(0, 17),
+        J: edge(0, 17),
+        K: edge(0, 17),
+        D: edge(0, 17),
+      })
+      .map(({ equation: [equation, ...shapes], ...all }) => {
+        const used = new Set(shapes.flat());
+        return {
+          inputs: shapes.map((shape) => ({ shape, values: uniform(-2, 2) })),
+          attrs: { equation },
+          sizes: Object.fromEntries(Object.entries(all).filter(([name]) => used.has(name))),
+        };
+      }),
+};
+
+/** As far as one element of the first operand goes when it is rounded to the level next to it. */
+const oneLevel: Tolerance = async (evaluated) => {
+  const { inputs, evaluate } = evaluated;
+  const [a, ...weight] = inputs.slice(0, 4);
+  const node: Node = {
+    name: 'weight',
+    op: 'DequantizeLinear',
+    domain: '',
+    inputs: weight.map((tensor, i) => (tensor ? `i${i}` : '')),
+    outputs: ['o'],
+    attrs: { axis: 1 },
+  };
+  const [b] = await evaluate(node, weight);
+  const peak = (tensor: Tensor): number =>
+    (decode(tensor) as Float32Array).reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+  const level = (2 * peak(a!) * peak(b!)) / 255;
+  const [slack] = await largest(64)(evaluated);
+  return [slack?.map((x) => x + level)];
+};
+
+const dynamicQuantizeMatMul: OpCases = {
+  op: 'DynamicQuantizeMatMul',
+  domain: 'espalier',
+  tolerance: oneLevel,
+  cases: () =>
+    fc
+      .record({
+        M: edge(1),
+        K: edge(1),
+        N: edge(),
+        stack: few(1, 3),
+        isStack: fc.boolean(),
+        perColumn: fc.boolean(),
+        zero: fc.boolean(),
+        bias: fc.boolean(),
+      })
+      .map(({ M, K, N, stack, isStack, perColumn, zero, bias }) => ({
+        inputs: trim([
+          { shape: [...(isStack ? ['stack'] : []), 'M', 'K'], values: ordinary },
+          { shape: ['K', 'N'], values: anything, weight: true },
+          { shape: perColumn ? ['N'] : [], values: scales },
+          zero ? { shape: perColumn ? ['N'] : [], values: anything } : undefined,
+          bias ? { shape: ['N'], values: ordinary } : undefined,
+        ]),
+        sizes: { M, K, N, ...(isStack ? { stack } : {}) },
+      })),
+};
+
+const dequantizeMatMul: OpCases = {
+  op: 'DequantizeMatMul',
+  domain: 'espalier',
+  tolerance: sums(({ inputs: [a] }) => a!.dims.at(-1)! * 2),
+  cases: () =>
+    fc
+      .record({
+        M: edge(),
+        K: edge(1),
+        N: edge(1),
+        stack: few(0, 3),
+        isStack: fc.boolean(),
+        how: fc.constantFrom('one', 'axis', 'block'),
+        axis: fc.constantFrom(0, 1, -1),
+        block: fc.constantFrom(2, 16, 32),
+        zero: fc.boolean(),
+      })
+      .map(({ M, K, N, stack, isStack, how, axis, block, zero }): Case => {
+        const weight = ['K', 'N'];
+        const at = axis === -1 ? 1 : axis;
+        const blocks = weight.map((d, i) => (i === at ? dim.ceilDiv(d, block) : d));
+        const granularity = { one: [], axis: [weight[at]!], block: blocks }[how];
+        return {
+          inputs: trim([
+            { shape: [...(isStack ? ['stack'] : []), 'M', 'K'], values: ordinary },
+            { shape: weight, values: anything, weight: true },
+            { shape: granularity, values: scales },
+            zero ? { shape: granularity, values: uniform(-8, 15) } : undefined,
+          ]),
+          attrs: { axis, ...(how === 'block' ? { block_size: block } : {}) },
+          sizes: { M, K, N, ...(isStack ? { stack } : {}) },
+        };
+      }),
+};
+
+export const matmulCases: readonly OpCases[] = [
+  matmul,
+  gemm,
+  matmulInteger,
+  qlinearMatmul,
+  det,
+  einsum,
+  dynamicQuantizeMatMul,
+  dequantizeMatMul,
+];

@@ -1,0 +1,102 @@
+/** A run stops soon after its signal fires, and can be run again. */
+
+import { hasCode, isRejection } from '@espalier/core';
+import fc from 'fast-check';
+import type { Arena } from '../arena.ts';
+import { type Prepared, subjectOf } from '../execute.ts';
+import type { Instance } from '../instance.ts';
+import { Mismatch } from '../mismatch.ts';
+import type { PropertyOptions } from '../property.ts';
+import { calls, check, expected, instanceOf, type KernelUnderTest, tensorsOf } from '../subject.ts';
+
+/** Milliseconds before the signal fires, and after it, that a list may run on. */
+const BEFORE_MS = 4;
+const BOUND_MS = 60;
+const MOST_STEPS = 1 << 17;
+
+/** Sizes and epilogues do not matter here, so one call is enough. */
+export async function abort(under: KernelUnderTest, { seed, test }: PropertyOptions): Promise<void> {
+  const some = calls(under, { symbols: true });
+  for (const generated of some ? fc.sample(some, { seed, numRuns: 200 }) : []) {
+    const instance = instanceOf(under, generated);
+    if (isRejection(instance)) continue;
+    const subject = await subjectOf(under.backend, under.kernel, instance, under.ops);
+    if (isRejection(subject)) continue;
+    try {
+      if (subject.prepared) await abortOne(under, instance, subject.prepared);
+    } catch (error) {
+      throw error instanceof Mismatch ? new Mismatch(`${error.message}\n  call: ${instance.text}`, error) : error;
+    } finally {
+      subject.dispose();
+    }
+    return;
+  }
+  throw new Mismatch(`${test}: no call that it accepts was found`);
+}
+
+async function abortOne(under: KernelUnderTest, instance: Instance, prepared: Prepared): Promise<void> {
+  const wanted = await expected(under, instance, 0);
+  const arena = prepared.arena(0, tensorsOf(wanted));
+  try {
+    await alreadyAborted(prepared, arena);
+    for (let steps = 16; ; steps *= 4) {
+      if ((await abortDuring(prepared, arena, steps)) || steps > MOST_STEPS) break;
+    }
+    const list = prepared.record(1);
+    await list.run(arena.slots, arena.at);
+    list.dispose();
+    check(await arena.results(), wanted, instance, 0);
+  } finally {
+    arena.free();
+  }
+}
+
+async function alreadyAborted(prepared: Prepared, arena: Arena): Promise<void> {
+  const list = prepared.record(1);
+  try {
+    await list.run(arena.slots, arena.at, { signal: AbortSignal.abort() });
+  } catch (error) {
+    return mustBeAborted(error);
+  } finally {
+    list.dispose();
+  }
+  throw new Mismatch('runs to its end although its signal has fired before: check the signal first');
+}
+
+/** True when it stopped; false when it ended by itself too early to tell. */
+async function abortDuring(prepared: Prepared, arena: Arena, steps: number): Promise<boolean> {
+  const list = prepared.record(steps);
+  const controller = new AbortController();
+  let fired = Number.NaN;
+  const timer = setTimeout(() => {
+    fired = performance.now();
+    controller.abort();
+  }, BEFORE_MS);
+  const started = performance.now();
+  try {
+    await list.run(arena.slots, arena.at, { signal: controller.signal });
+    const ended = performance.now();
+    if (Number.isNaN(fired)) {
+      if (ended - started < BOUND_MS) return false;
+      throw new Mismatch(
+        `holds the thread for ${(ended - started).toFixed(0)} ms, so that no signal can fire: work in slices`,
+      );
+    }
+    if (ended - fired < BOUND_MS) return false;
+    throw new Mismatch(
+      `runs to its end, ${(ended - fired).toFixed(0)} ms after its signal fired: look at the signal between units`,
+    );
+  } catch (error) {
+    if (error instanceof Mismatch) throw error;
+    mustBeAborted(error);
+    return true;
+  } finally {
+    clearTimeout(timer);
+    list.dispose();
+  }
+}
+
+function mustBeAborted(error: unknown): void {
+  if (hasCode(error, 'ABORTED')) return;
+  throw new Mismatch(`was aborted and threw ${error} instead of an EspalierError with the code ABORTED`, error);
+}

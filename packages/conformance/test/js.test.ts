@@ -1,0 +1,5 @@
+import { createJsBackend } from '@espalier/backend-js';
+import { describe, it } from 'vitest';
+import { testBackend } from '../src/index.ts';
+
+testBackend(createJsBackend(), { it, describe, runs: 10 });
