@@ -32,11 +32,14 @@ import { utf8 } from './wire.ts';
 import { quote, within } from './within.ts';
 
 /** Nodes in all, those of inlined functions and of subgraphs included. */
-const MAX_NODES = 1 << 18;
+const MAX_NODES = 1 << 17;
 /** Subgraphs and function calls within each other. */
 const MAX_NESTING = 64;
 /** Inputs or outputs of one node. */
 const MAX_OPERANDS = 1 << 13;
+
+/** Names of the nodes of a function start with that of its call, where this is not longer. */
+const MAX_PREFIX = 128;
 
 /** A node with the version of its domain that the file (or function) it came from declares. */
 export interface FileNode extends Node {
@@ -361,7 +364,7 @@ class Builder {
         'BAD_GRAPH',
         `the function takes ${body.input.length} inputs and gives ${body.output.length} outputs`,
       );
-    const prefix = `${name}/`;
+    const prefix = name.length > MAX_PREFIX ? `${this.nodes.unique(`${body.name}_${this.nodeCount}`)}/` : `${name}/`;
     const names = new Map<string, string>();
     body.input.forEach((formal, i) => {
       if (names.has(formal)) throw new EspalierError('BAD_GRAPH', `the function has two inputs ${quote(formal)}`);

@@ -8,9 +8,11 @@ import {
   dim,
   EspalierError,
   type Graph,
+  inferGraph,
   inferNode,
   isGraph,
   type Node,
+  type OpSchema,
   type OpTable,
   type Scope,
   schemaOf,
@@ -116,12 +118,12 @@ function convert(
   return nodes.map((each) => {
     const schema = schemaOf(context.ops, each);
     const changed = schema && changedSince(schema, opset);
-    if (!schema) reject(`no op ${label(each)} is known`);
+    if (!schema) context.reasons.push(`${each.name}: no op ${label(each)}`);
     else if (changed !== undefined)
       reject(`changed in opset ${changed}, which is not supported yet; the file is of ${opset}`);
     const attrs = Object.entries(each.attrs).map(([name, value]) => [
       name,
-      normaliseAttribute(name, value, schema?.attributes[name], context, facts),
+      normaliseAttribute(name, value, schema, context, facts),
     ]);
     return { ...each, attrs: Object.fromEntries(attrs) };
   });
@@ -157,13 +159,14 @@ function conversionOf(
 function normaliseAttribute(
   name: string,
   value: Attribute,
-  schema: AttributeSchema | undefined,
+  schema: OpSchema | undefined,
   context: NormaliseContext,
   facts: Facts,
 ): Attribute {
-  if (schema?.type === 'dims' && Array.isArray(value)) return value.map(dimOf);
-  if (schema && !fits[schema.type](value))
-    throw new EspalierError('BAD_GRAPH', `its attribute "${name}" is not of type ${schema.type}`);
+  const type = schema && Object.hasOwn(schema.attributes, name) ? schema.attributes[name]!.type : undefined;
+  if (type === 'dims' && Array.isArray(value)) return value.map(dimOf);
+  if (type && !fits[type](value))
+    throw new EspalierError('BAD_GRAPH', `its attribute "${name}" is not of type ${type}`);
   if (isGraph(value)) return normalise(value, context, facts);
   if (Array.isArray(value) && value.some((each) => isGraph(each as Attribute)))
     return (value as Graph[]).map((each) => normalise(each, context, facts));
@@ -192,12 +195,18 @@ const fits: Record<AttributeSchema['type'], (value: Attribute) => boolean> = {
   graph: (value) => isGraph(value),
 };
 
-/** @throws UnsupportedError with all reasons, if there are any */
-export function rejectUnsupported(name: string, reasons: readonly string[]): void {
+/** @throws UnsupportedError if there are reasons, with those that inference has against the graph */
+export function rejectUnsupported(graph: Graph, ops: OpTable, reasons: readonly string[]): void {
   if (reasons.length === 0) return;
-  const lines = [...new Set(reasons)];
-  throw new UnsupportedError(
-    `the model "${name}" cannot run, for ${lines.length} reasons:\n  ${lines.join('\n  ')}`,
-    lines,
-  );
+  const lines = new Set(reasons);
+  try {
+    inferGraph(graph, ops);
+  } catch (error) {
+    // Whatever else is wrong may be wrong because of what is missing.
+    for (const reason of error instanceof UnsupportedError ? error.reasons : []) lines.add(reason);
+  }
+  const text = [...lines].join('\n  ');
+  throw new UnsupportedError(`the model "${graph.name}" cannot run, for ${lines.size} reason(s):\n  ${text}`, [
+    ...lines,
+  ]);
 }

@@ -45,7 +45,8 @@ export const many = (number: number, kind: Kind | (() => AnyMessage)): Field => 
 
 /** As protobuf's own readers: messages nest no deeper. */
 const MAX_DEPTH = 100;
-/** Values other than numbers in runs; each takes up to about 100 bytes of memory for 2 of the file. */
+/** Messages, and values other than numbers in runs: they take much more memory than the 2 bytes of the file that name one. */
+const MAX_MESSAGES = 1 << 19;
 const MAX_VALUES = 1 << 22;
 /** Bytes of a name. Text that is only carried along (metadata) is `bytes`, and as long as it likes. */
 const MAX_STRING = 1 << 16;
@@ -72,6 +73,7 @@ export function decode<T>(table: Message<T>, bytes: Uint8Array): T {
 class Decoder {
   private readonly reader: BinaryReader;
   private values = 0;
+  private messages = 0;
 
   constructor(bytes: Uint8Array) {
     // A plain view: parts of one of Node's buffers would be such buffers, whose `slice` is another.
@@ -80,6 +82,7 @@ class Decoder {
 
   message(table: AnyMessage, end: number, depth: number, into: Record<string, unknown>): unknown {
     if (depth > MAX_DEPTH) throw new EspalierError('LIMIT', `its messages nest deeper than ${MAX_DEPTH}`);
+    if (++this.messages > MAX_MESSAGES) throw new EspalierError('LIMIT', `it holds more than ${MAX_MESSAGES} messages`);
     for (const name of table.lists) into[name] ??= [];
     while (this.reader.pos < end) {
       const at = this.reader.pos;

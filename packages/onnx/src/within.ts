@@ -16,9 +16,9 @@ export function within<T>(place: string, work: () => T, details: { node?: string
   }
 }
 
-/** The error with `place` before its message, when it is ours; other errors as they are. */
+/** The error with `place` before its message, when it is ours; other errors, and those that name a node already, as they are. */
 export function placed(place: string, error: unknown, details: { node?: string; file?: string } = {}): unknown {
-  if (!(error instanceof EspalierError)) return error;
+  if (!(error instanceof EspalierError) || (details.node !== undefined && error.node !== undefined)) return error;
   const { message, node, file } = error;
   const merged = { ...(node === undefined ? {} : { node }), ...(file === undefined ? {} : { file }), ...details };
   const text = `${place}: ${message}`;
