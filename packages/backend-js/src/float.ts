@@ -25,11 +25,3 @@ export function floating(x: Operand): Floating {
 export function floatsLike(x: Operand, length: number): Floats {
   return x.dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
 }
-
-/** To the nearest integer, ties to even. */
-export function roundEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
-}

@@ -6,6 +6,8 @@ import { activations } from './kernels/activations.ts';
 import { binaryOps } from './kernels/binary.ts';
 import { cast } from './kernels/cast.ts';
 import { conv } from './kernels/conv.ts';
+import { contraction } from './kernels/einsum.ts';
+import { fused } from './kernels/fused.ts';
 import { gathers } from './kernels/gather.ts';
 import { generators } from './kernels/generate.ts';
 import { lines } from './kernels/lines.ts';
@@ -16,10 +18,13 @@ import { pooling } from './kernels/pool.ts';
 import { quantization } from './kernels/quantize.ts';
 import { random } from './kernels/random.ts';
 import { rearrange } from './kernels/rearrange.ts';
+import { recurrent } from './kernels/recurrent.ts';
 import { reducing } from './kernels/reduce.ts';
+import { resampling } from './kernels/resample.ts';
 import { regions } from './kernels/roi.ts';
 import { selections } from './kernels/select.ts';
 import { shapes } from './kernels/shapes.ts';
+import { signals } from './kernels/signal.ts';
 import { softmaxes } from './kernels/softmax.ts';
 import { strings } from './kernels/strings.ts';
 import { vectorizers } from './kernels/tfidf.ts';
@@ -48,6 +53,11 @@ export function createJsBackend(): HostBackend {
       ...conv,
       ...normalization,
       ...softmaxes,
+      ...contraction,
+      ...resampling,
+      ...signals,
+      ...recurrent,
+      ...fused,
       ...pooling,
       ...regions,
       ...reducing,

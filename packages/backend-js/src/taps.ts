@@ -1,6 +1,7 @@
 /** Interpolation between grid points along one axis: which points count, and how much. */
 
-import { type Floats, roundEven } from './float.ts';
+import type { Floats } from './float.ts';
+import { roundHalfEven } from './numeric.ts';
 
 /** The cubic convolution kernel at distance `x` >= 0. */
 export function cubic(x: number, a: number): number {
@@ -35,7 +36,7 @@ export class Sampler {
   move(axis: number, x: number): void {
     const at = 4 * axis;
     if (this.mode === 'nearest') {
-      this.index[at] = this.inside(axis, this.fold(axis, roundEven(x)));
+      this.index[at] = this.inside(axis, this.fold(axis, roundHalfEven(x)));
       return;
     }
     const place = this.fold(axis, x);

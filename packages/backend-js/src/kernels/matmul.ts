@@ -4,7 +4,7 @@ import { broadcastStrides, dtypes, type HostKernel, integerRange, type Phase, si
 import { agree } from '../agree.ts';
 import { broadcast } from '../broadcast.ts';
 import { define, each, type Operand } from '../define.ts';
-import { roundEven } from '../float.ts';
+import { roundHalfEven } from '../numeric.ts';
 import { type Matrix, product } from '../product.ts';
 
 /** How a product by numpy's rules falls into products of matrices. */
@@ -55,7 +55,7 @@ export function matmulPhase(at: Layout, a: any, b: any, to: any): Phase {
 const macsOf = (a: readonly number[], y: readonly number[]): number => sizeOf(y) * (a.at(-1) ?? 1);
 
 /** The shape with which a parameter of a matrix, one or one for each column, broadcasts over it. */
-const perColumn = (parameter: Operand): readonly number[] => (parameter.size === 1 ? [] : parameter.dims);
+export const perColumn = (parameter: Operand): readonly number[] => (parameter.size === 1 ? [] : parameter.dims);
 /** The same for one or one for each row. */
 const perRow = (parameter: Operand): readonly number[] =>
   parameter.size > 1 && parameter.dims.length === 1 ? [parameter.dims[0], 1] : perColumn(parameter);
@@ -80,7 +80,7 @@ export function centred(
 export function requantize(y: Operand, zero: Operand): (at: number, sum: number, scale: number) => void {
   const [least, greatest] = integerRange(y.dtype);
   return (at, sum, scale) => {
-    const value = roundEven(Math.fround(Math.fround(sum) * Math.fround(scale))) + zero.data[0];
+    const value = roundHalfEven(Math.fround(Math.fround(sum) * Math.fround(scale))) + zero.data[0];
     y.data[at] = Math.min(greatest, Math.max(least, value));
   };
 }

@@ -1,6 +1,6 @@
 /** Linear quantisation: per tensor, per axis, or in blocks along an axis. */
 
-import { type Attributes, type HostKernel, integerRange, normalizeAxis, sizeOf } from '@espalier/core';
+import { type Attributes, type HostKernel, integerRange, normalizeAxis, type Phase, sizeOf } from '@espalier/core';
 import { agree } from '../agree.ts';
 import { define, each, type Operand, once } from '../define.ts';
 import { roundHalfEven } from '../numeric.ts';
@@ -42,6 +42,53 @@ function quantize(x: number, scale: number, zero: number, low: number, high: num
   return Math.min(Math.max(roundHalfEven(Math.fround(x / scale)) + zero, low), high);
 }
 
+/** What an op here takes of a call; its operands may be intermediate results of another op. */
+type Io = Pick<Operands, 'inputs' | 'outputs' | 'attrs'>;
+
+/** DequantizeLinear. */
+export function dequantize({ inputs: [x, scale, zero], outputs: [y], attrs }: Io): Phase {
+  const walk = granularity(x!, scale!, zero, attrs);
+  return each(y!.size, (from, to) => {
+    walk(from, to, (at, count, i, step) => {
+      for (let k = at; k < at + count; k++, i += step)
+        y!.data[k] = (x!.data[k] - (zero ? zero.data[i] : 0)) * scale!.data[i];
+    });
+  });
+}
+
+/** DynamicQuantizeLinear. */
+export function dynamicQuantize({ inputs: [x], outputs: [y, scaleOut, zeroOut] }: Io): readonly Phase[] {
+  const { fround } = Math;
+  const data = x!.data;
+  let [min, max, scale, zero] = [0, 0, 1, 0];
+  return [
+    {
+      units: x!.size,
+      sequential: true,
+      run: (from, to) => {
+        for (let i = from; i < to; i++) {
+          if (data[i] < min) min = data[i];
+          if (data[i] > max) max = data[i];
+        }
+      },
+    },
+    once(() => {
+      // Where all elements are zero any scale serves, but 0 would make NaN of them.
+      if (max > min) scale = fround(fround(max - min) / 255);
+      zero = quantize(-min, scale, 0, 0, 255);
+      if (scaleOut) scaleOut.data[0] = scale;
+      if (zeroOut) zeroOut.data[0] = zero;
+    }),
+    ...(y
+      ? [
+          each(y.size, (from, to) => {
+            for (let i = from; i < to; i++) y.data[i] = quantize(data[i], scale, zero, 0, 255);
+          }),
+        ]
+      : []),
+  ];
+}
+
 export const quantization: readonly HostKernel[] = [
   define({
     op: 'QuantizeLinear',
@@ -56,50 +103,6 @@ export const quantization: readonly HostKernel[] = [
       });
     },
   }),
-  define({
-    op: 'DequantizeLinear',
-    compute: ({ inputs: [x, scale, zero], outputs: [y], attrs }) => {
-      const walk = granularity(x!, scale!, zero, attrs);
-      return each(y!.size, (from, to) => {
-        walk(from, to, (at, count, i, step) => {
-          for (let k = at; k < at + count; k++, i += step)
-            y!.data[k] = (x!.data[k] - (zero ? zero.data[i] : 0)) * scale!.data[i];
-        });
-      });
-    },
-  }),
-  define({
-    op: 'DynamicQuantizeLinear',
-    compute: ({ inputs: [x], outputs: [y, scaleOut, zeroOut] }) => {
-      const { fround } = Math;
-      const data = x!.data;
-      let [min, max, scale, zero] = [0, 0, 1, 0];
-      return [
-        {
-          units: x!.size,
-          sequential: true,
-          run: (from, to) => {
-            for (let i = from; i < to; i++) {
-              if (data[i] < min) min = data[i];
-              if (data[i] > max) max = data[i];
-            }
-          },
-        },
-        once(() => {
-          // Where all elements are zero any scale serves, but 0 would make NaN of them.
-          if (max > min) scale = fround(fround(max - min) / 255);
-          zero = quantize(-min, scale, 0, 0, 255);
-          if (scaleOut) scaleOut.data[0] = scale;
-          if (zeroOut) zeroOut.data[0] = zero;
-        }),
-        ...(y
-          ? [
-              each(y.size, (from, to) => {
-                for (let i = from; i < to; i++) y.data[i] = quantize(data[i], scale, zero, 0, 255);
-              }),
-            ]
-          : []),
-      ];
-    },
-  }),
+  define({ op: 'DequantizeLinear', compute: dequantize }),
+  define({ op: 'DynamicQuantizeLinear', compute: dynamicQuantize }),
 ];

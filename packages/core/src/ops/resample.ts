@@ -46,6 +46,8 @@ export function resizeGeometry(
     });
     return result;
   }
+  if (axes.some((axis, i) => dims[axis] === 0 && given.sizes[i] > 0))
+    throw new EspalierError('BAD_INPUT', `[${values}] resizes nothing, the input being [${dims}]`);
   const scales = axes.map((axis, i) => given.sizes[i] / dims[axis]);
   const policy = attrs['keep_aspect_ratio_policy'];
   const common = policy === 'not_larger' ? Math.min(...scales) : Math.max(...scales);
