@@ -2,7 +2,7 @@
 
 import { type Attributes, type HostKernel, integerRange, normalizeAxis, type Phase, sizeOf } from '@espalier/core';
 import { agree } from '../agree.ts';
-import { define, each, type Operand, once } from '../define.ts';
+import { define, each, type Operand, type Operands, once } from '../define.ts';
 import { roundHalfEven } from '../numeric.ts';
 
 /** A row of `count` elements from `at` on: the scale of the first is at `scale`, that of each next one `step` further. */
