@@ -19,7 +19,7 @@ import {
   type Work,
 } from '@espalier/core';
 import { Arena } from './arena.ts';
-import { bindFresh, type Instance } from './instance.ts';
+import { bindFresh, callAt, type Instance } from './instance.ts';
 import { Mismatch } from './mismatch.ts';
 
 export type Tensors = readonly (Tensor | undefined)[];
@@ -45,11 +45,13 @@ export interface Prepared {
 export function ask(
   backend: AnyBackend,
   kernel: Kernel,
-  { call, constants, bindings }: Instance,
+  { call, constants, bindings, fresh }: Instance,
   ops: OpTable,
   at = bindings[0]!,
 ): Work | Rejection {
-  const answer = askKernel(backend, kernel, call, at, constants, ops);
+  // Sizes that only the run tells are guessed when it is planned.
+  const guess = Object.fromEntries(fresh.map((symbol) => [symbol, 1]));
+  const answer = askKernel(backend, kernel, call, { ...guess, ...at }, constants, ops);
   if (isRejection(answer) && !(typeof answer.reason === 'string' && answer.reason.trim() !== '')) {
     throw new Mismatch('rejects the call without saying why: give the Rejection a reason');
   }
@@ -65,7 +67,7 @@ export async function subjectOf(
 ): Promise<Subject | Rejection> {
   const answer = ask(backend, kernel, instance, ops);
   if (isRejection(answer)) return answer;
-  if (kernel.evaluate) return evaluating(kernel, instance);
+  if (kernel.evaluate) return evaluating(kernel, instance, ops);
   const { call, constants } = instance;
   let program: Program;
   try {
@@ -102,10 +104,11 @@ export async function subjectOf(
   };
 }
 
-function evaluating(kernel: Kernel, { call, inputs }: Instance): Subject {
+function evaluating(kernel: Kernel, instance: Instance, ops: OpTable): Subject {
   return {
     run: async (run) => {
-      const operands = inputs[run]!;
+      const operands = instance.inputs[run]!;
+      const call = callAt(instance, run, ops);
       const before = operands.map((tensor) => (tensor && tensor.type !== 'string' ? tensor.bytes.slice() : undefined));
       const results = await runGenerator(kernel.evaluate!(call, operands), new Slicer());
       before.forEach((bytes, i) => {

@@ -2,6 +2,7 @@
 
 import {
   type Attributes,
+  attributesOf,
   type Binding,
   bindShape,
   type Call,
@@ -21,6 +22,7 @@ import {
   type OpTable,
   paramAt,
   type Rejection,
+  schemaOf,
   type Tensor,
   type ValueFacts,
 } from '@espalier/core';
@@ -138,14 +140,19 @@ class Builder {
     return (decides && !operand.contents && !hideShapes) || constant[i % constant.length] === true;
   }
 
-  /** A constant has one shape, so the sizes that it is made of are numbers. */
+  /** A constant has one shape, so the sizes that it is made of are numbers; and so are those that follow from them. */
   private chooseSymbols(): Set<string> {
     const { symbolic } = this.choices;
+    const { linked = [] } = this.one;
     const symbols = new Set(Object.keys(this.one.sizes).filter((_, i) => symbolic[i % symbolic.length]));
     this.operands.forEach((operand, i) => {
       if (!operand || !this.isConstant(i)) return;
       for (const name of [...operand.shape, ...(operand.contents ?? [])].flatMap(dim.symbols)) symbols.delete(name);
     });
+    for (const group of linked) {
+      if (group.every((name) => symbols.has(name))) continue;
+      for (const name of group) symbols.delete(name);
+    }
     return symbols;
   }
 
@@ -229,7 +236,18 @@ export function nodeAt({ node, bindings }: Instance, schema: OpSchema, run: numb
   return { ...node, attrs: Object.fromEntries(entries) };
 }
 
-/** The tensors of one run, and symbols of shapes that only its results told. */
+/** The call with the shapes of run `run`, as kernels that have `evaluate` get it. */
+export function callAt(instance: Instance, run: number, ops: OpTable): Call {
+  const { call, inputs } = instance;
+  const schema = schemaOf(ops, call)!;
+  return {
+    ...call,
+    attrs: attributesOf(schema, nodeAt(instance, schema, run)),
+    inputs: call.inputs.map((desc, i) => desc && { ...desc, shape: inputs[run]![i]!.dims }),
+  };
+}
+
+/** The symbols of one run, those that only its results tell among them. */
 export function bindFresh(instance: Instance, run: number, outputs: readonly (Tensor | undefined)[]): Binding {
   const at: Record<string, number> = { ...instance.bindings[run] };
   instance.call.outputs.forEach((desc, i) => {

@@ -74,6 +74,31 @@ export function instanceOf({ schema, ops }: KernelUnderTest, { one, types, choic
   return instantiate(one, types, choices, schema, ops);
 }
 
+/** How many calls are tried before a kernel is said to take none. */
+const MOST_TRIES = 2000;
+
+/** A generated call that the kernel accepts, or the reasons why it accepts none. Dispose of its subject. */
+export async function firstAccepted(
+  under: KernelUnderTest,
+  variation: Variation,
+  seed: number,
+): Promise<{ readonly instance: Instance; readonly subject: Subject } | ReadonlySet<string>> {
+  const reasons = new Set<string>();
+  const some = calls(under, variation);
+  const batch = 20;
+  for (let tried = 0; some && tried < MOST_TRIES; tried += batch) {
+    for (const generated of fc.sample(some, { seed: seed + tried, numRuns: batch })) {
+      const instance = instanceOf(under, generated);
+      const subject = isRejection(instance)
+        ? instance
+        : await subjectOf(under.backend, under.kernel, instance, under.ops);
+      if (!isRejection(subject)) return { instance: instance as Instance, subject };
+      reasons.add(subject.reason);
+    }
+  }
+  return reasons;
+}
+
 /** Puts a call to the kernel; `body` says what must hold then. What it throws is told together with the call. */
 export async function attempt(
   under: KernelUnderTest,

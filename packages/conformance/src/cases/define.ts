@@ -32,6 +32,8 @@ export interface Case {
   readonly inputs: readonly (CaseInput | undefined)[];
   readonly attrs?: Attributes;
   readonly sizes: Sizes;
+  /** Sizes that follow from each other in every run, so that they are symbols together or not at all. */
+  readonly linked?: readonly (readonly string[])[];
   /** Which outputs are wanted; those that the schema requires when absent. */
   readonly outputs?: readonly boolean[];
 }
@@ -117,6 +119,7 @@ export interface Broadcast {
   readonly shapes: readonly (readonly Dim[])[];
   readonly shape: readonly Dim[];
   readonly sizes: Sizes;
+  readonly linked: readonly (readonly string[])[];
 }
 
 /**
@@ -153,7 +156,8 @@ export function broadcast(count: number, options: Parameters<typeof extents>[0] 
       });
       const used = new Set(shapes.flat());
       const kept = Object.entries(all).filter(([name]) => used.has(name));
-      return { shapes, shape, sizes: Object.fromEntries(kept) };
+      const linked = shape.map((name) => kept.map(([each]) => each).filter((each) => each.split('_')[0] === name));
+      return { shapes, shape, sizes: Object.fromEntries(kept), linked };
     });
 }
 

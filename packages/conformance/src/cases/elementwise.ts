@@ -37,10 +37,11 @@ function elementwise(ops: readonly string[], { tolerance, values, attrs = {}, ta
       const counts = isVariadic ? [2, 1, 3, 4] : [schema.inputs.length];
       const operands = counts.map((count) => (count === 1 ? alone : broadcast(count)));
       return fc.record({ shapes: fc.oneof(...operands), attrs: attributes(attrs, schema) }).map(
-        ({ shapes: { shapes, sizes }, attrs }): Case => ({
+        ({ shapes: { shapes, sizes, linked }, attrs }): Case => ({
           inputs: shapes.map((shape, i) => ({ shape, values: valuesOf(i) })),
           attrs,
           sizes,
+          linked,
         }),
       );
     },
@@ -52,7 +53,7 @@ function elementwise(ops: readonly string[], { tolerance, values, attrs = {}, ta
   });
 }
 
-const alone = extents().map(({ shape, sizes }) => ({ shapes: [shape], shape, sizes }));
+const alone = extents().map(({ shape, sizes }) => ({ shapes: [shape], shape, sizes, linked: [] }));
 const isFloat = (dtype: string | undefined): boolean => dtype?.includes('float') === true;
 
 /** Wraps around for integers, whatever they are. */
@@ -106,13 +107,14 @@ function anyInteger(): Values {
 function modCases(row: OpCases): OpCases['cases'] {
   return (context) => {
     if (!isFloat(context.types['T'])) return row.cases(context);
-    return broadcast(2).map(({ shapes, sizes }) => ({
+    return broadcast(2).map(({ shapes, sizes, linked }) => ({
       inputs: [
         { shape: shapes[0]!, values: uniform(-100, 100) },
         { shape: shapes[1]!, values: awayFromZero(1, 100) },
       ],
       attrs: { fmod: 1 },
       sizes,
+      linked,
     }));
   };
 }
@@ -140,9 +142,10 @@ const functions: readonly OpCases[] = [
 function powCases(row: OpCases): OpCases['cases'] {
   return (context) =>
     row.cases(context) ??
-    broadcast(2).map(({ shapes, sizes }) => ({
+    broadcast(2).map(({ shapes, sizes, linked }) => ({
       inputs: shapes.map((shape) => ({ shape, values: whole })),
       sizes,
+      linked,
     }));
 }
 

@@ -132,6 +132,7 @@ const scatterElements: OpCases = {
           ],
           attrs: { axis, ...attrs },
           sizes: { ...sizes, J },
+          linked: [[shape[at]!, 'J']],
         };
       }),
 };
@@ -162,6 +163,7 @@ const scatterND: OpCases = {
           ],
           attrs,
           sizes: { ...sizes, I },
+          linked: [[...leading, 'I']],
         };
       }),
 };
@@ -187,6 +189,7 @@ const compress: OpCases = {
           ],
           attrs: given ? { axis } : {},
           sizes: { ...sizes, C: whole.map((size) => (short ? Math.ceil(size / 2) : size)) },
+          linked: [given ? [shape.at(axis)!, 'C'] : [...shape, 'C']],
         };
       }),
 };

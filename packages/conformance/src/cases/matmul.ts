@@ -23,6 +23,7 @@ interface Product {
   readonly a: readonly Dim[];
   readonly b: readonly Dim[];
   readonly sizes: Sizes;
+  readonly linked: readonly (readonly string[])[];
 }
 
 /** Operands of a product by numpy's rules: vectors, matrices, and stacks of them that broadcast. */
@@ -42,7 +43,8 @@ const products: fc.Arbitrary<Product> = fc
     const b = [...right!, 'K', ...(bIsVector ? [] : ['N'])];
     const used = new Set<Dim>([...a, ...b].flatMap((d) => dim.symbols(d)));
     const sizes = Object.fromEntries(Object.entries({ M, K, N, ...stack.sizes }).filter(([name]) => used.has(name)));
-    return { a, b, sizes };
+    const linked = stack.linked.map((group) => group.filter((name) => used.has(name)));
+    return { a, b, sizes, linked };
   });
 
 function keepSmall({ sizes, ...rest }: Broadcast): Broadcast {
@@ -70,12 +72,13 @@ const matmul: OpCases = {
   op: 'MatMul',
   tolerance: sums(({ inputs: [a] }) => a!.dims.at(-1)!),
   cases: () =>
-    products.map(({ a, b, sizes }) => ({
+    products.map(({ a, b, sizes, linked }) => ({
       inputs: [
         { shape: a, values: small },
         { shape: b, values: small, weight: true },
       ],
       sizes,
+      linked,
     })),
   bench: () => ({
     inputs: [
@@ -128,7 +131,7 @@ const matmulInteger: OpCases = {
   cases: () =>
     fc
       .record({ product: products, aZero: fc.nat(3), bZero: fc.nat(3) })
-      .map(({ product: { a, b, sizes }, aZero, bZero }) => ({
+      .map(({ product: { a, b, sizes, linked }, aZero, bZero }) => ({
         inputs: trim([
           { shape: a, values: anything },
           { shape: b, values: anything, weight: true },
@@ -136,6 +139,7 @@ const matmulInteger: OpCases = {
           bZero === 3 ? undefined : perVector(b, -1, bZero, anything),
         ]),
         sizes,
+        linked,
       })),
   bench: () => ({
     inputs: [
@@ -152,7 +156,7 @@ const qlinearMatmul: OpCases = {
   cases: () =>
     fc
       .record({ product: products, aHow: fc.nat(2), bHow: fc.nat(2) })
-      .map(({ product: { a, b, sizes }, aHow, bHow }) => ({
+      .map(({ product: { a, b, sizes, linked }, aHow, bHow }) => ({
         inputs: [
           { shape: a, values: anything },
           perVector(a, -2, aHow, scales),
@@ -164,6 +168,7 @@ const qlinearMatmul: OpCases = {
           { shape: [], values: anything },
         ],
         sizes,
+        linked,
       })),
 };
 

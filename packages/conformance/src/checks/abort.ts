@@ -1,37 +1,30 @@
 /** A run stops soon after its signal fires, and can be run again. */
 
-import { hasCode, isRejection } from '@espalier/core';
-import fc from 'fast-check';
+import { hasCode } from '@espalier/core';
 import type { Arena } from '../arena.ts';
-import { type Prepared, subjectOf } from '../execute.ts';
+import type { Prepared } from '../execute.ts';
 import type { Instance } from '../instance.ts';
 import { Mismatch } from '../mismatch.ts';
 import type { PropertyOptions } from '../property.ts';
-import { calls, check, expected, instanceOf, type KernelUnderTest, tensorsOf } from '../subject.ts';
+import { check, expected, firstAccepted, type KernelUnderTest, tensorsOf } from '../subject.ts';
 
 /** Milliseconds before the signal fires, and after it, that a list may run on. */
 const BEFORE_MS = 4;
 const BOUND_MS = 60;
 const MOST_STEPS = 1 << 17;
 
-/** Sizes and epilogues do not matter here, so one call is enough. */
-export async function abort(under: KernelUnderTest, { seed, test }: PropertyOptions): Promise<void> {
-  const some = calls(under, { symbols: true });
-  for (const generated of some ? fc.sample(some, { seed, numRuns: 200 }) : []) {
-    const instance = instanceOf(under, generated);
-    if (isRejection(instance)) continue;
-    const subject = await subjectOf(under.backend, under.kernel, instance, under.ops);
-    if (isRejection(subject)) continue;
-    try {
-      if (subject.prepared) await abortOne(under, instance, subject.prepared);
-    } catch (error) {
-      throw error instanceof Mismatch ? new Mismatch(`${error.message}\n  call: ${instance.text}`, error) : error;
-    } finally {
-      subject.dispose();
-    }
-    return;
+/** One call is enough: it is the list that must stop. */
+export async function abort(under: KernelUnderTest, { seed }: PropertyOptions): Promise<void> {
+  const found = await firstAccepted(under, {}, seed);
+  if (!('subject' in found)) throw new Mismatch('accepts no call that could be aborted');
+  const { instance, subject } = found;
+  try {
+    await abortOne(under, instance, subject.prepared!);
+  } catch (error) {
+    throw error instanceof Mismatch ? new Mismatch(`${error.message}\n  call: ${instance.text}`, error) : error;
+  } finally {
+    subject.dispose();
   }
-  throw new Mismatch(`${test}: no call that it accepts was found`);
 }
 
 async function abortOne(under: KernelUnderTest, instance: Instance, prepared: Prepared): Promise<void> {

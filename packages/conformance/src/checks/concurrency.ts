@@ -10,7 +10,7 @@ import type { Random } from '../random.ts';
 import { attempt, calls, check, expected, type KernelUnderTest, tensorsOf } from '../subject.ts';
 
 /** Long enough for runs to overlap where the backend lets them. */
-const STEPS = 8;
+const STEPS = 4;
 
 /** Runs of one recorded list started together, with operands and sizes of their own, give what each gives alone. */
 export async function concurrentRuns(under: KernelUnderTest, options: PropertyOptions): Promise<void> {
