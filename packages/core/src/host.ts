@@ -150,6 +150,7 @@ function record(steps: readonly Step<HostProgram>[]): CommandList<Uint8Array> {
       for (const [index, { call, kernel, program, inputs, outputs }] of steps.entries()) {
         const started = performance.now();
         try {
+          if (slicer.due) await slicer.pause();
           const phases = program.start({
             inputs: call.inputs.map((desc, i) => find(desc, inputs[i])),
             outputs: call.outputs.map((desc, i) => find(desc, outputs[i])),
