@@ -35,13 +35,12 @@ function branch(c: Inference): void {
   for (const { name, outputs } of results)
     if (outputs.length !== c.outputCount) c.fail(`its ${name} has ${outputs.length} outputs, not ${c.outputCount}`);
   for (let i = 0; i < c.outputCount; i++) {
-    const [a, b = a] = results.map(({ outputs }) => outputs[i]);
-    if (a.dtype !== b.dtype) c.fail(`its branches make ${a.dtype} and ${b.dtype} as output ${i}`);
-    if (a.shape.length !== b.shape.length)
-      c.unsupported(
-        `its branches make ${formatShape(a.shape)} and ${formatShape(b.shape)} as output ${i}, of other ranks`,
-      );
-    const isOpen = (d: Dim, axis: number): boolean => dim.equal(d, b.shape[axis]) !== true || mentions(hidden, d);
+    // Exporters write a Squeeze of an axis that may not be 1 as an If whose branches differ in rank. Ranks are certain
+    // here, so that axis is taken to be 1: a run where it is not ends with the shape that was expected and the one made.
+    const [a, b] = results.map(({ outputs }) => outputs[i]).sort((x, y) => x.shape.length - y.shape.length);
+    if (b && a.dtype !== b.dtype) c.fail(`its branches make ${a.dtype} and ${b.dtype} as output ${i}`);
+    const other = b?.shape.length === a.shape.length ? b.shape : a.shape;
+    const isOpen = (d: Dim, axis: number): boolean => dim.equal(d, other[axis]) !== true || mentions(hidden, d);
     const shape = a.shape.map((d, axis) => (isOpen(d, axis) ? c.fresh(i, axis) : d));
     const keep = isKnown && !a.contents?.some((d) => mentions(hidden, d));
     c.output(i, shape, { dtype: a.dtype, contents: keep ? a.contents : undefined });

@@ -30,7 +30,8 @@ export function sliceExtent(extent: Dim, start: Dim, end: Dim, step: number): Di
     else if (!startIsNegative) length = dim.sub(to, start);
     // to - max(extent + start, 0), written so that the last k of an axis are min(k, extent).
     else length = dim.min(dim.sub(dim.sub(to, extent), start), to);
-    return dim.max(dim.ceilDiv(length, step), 0);
+    // A size is never negative, so all of it needs no max.
+    return length === extent ? dim.ceilDiv(extent, step) : dim.max(dim.ceilDiv(length, step), 0);
   }
   if (endIsFar && !endIsNegative) return 0;
   const last = dim.sub(extent, 1);
