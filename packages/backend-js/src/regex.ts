@@ -28,6 +28,7 @@ export interface Regex {
   readonly start: number;
 }
 
+const maxLength = 10_000;
 const maxStates = 10_000;
 const maxDepth = 200;
 /** As in RE2. */
@@ -67,7 +68,9 @@ const not =
 function folded(test: Test): Test {
   return (code) => {
     const char = String.fromCodePoint(code);
-    return test(code) || test(char.toLowerCase().codePointAt(0)!) || test(char.toUpperCase().codePointAt(0)!);
+    // Letters whose other case is more than one letter have none here.
+    const hasFolded = (other: string): boolean => other.length === char.length && test(other.codePointAt(0)!);
+    return test(code) || hasFolded(char.toLowerCase()) || hasFolded(char.toUpperCase());
   };
 }
 
@@ -94,7 +97,7 @@ class Parser {
   }
 
   private fail(what: string): never {
-    throw new UnsupportedError(`the pattern /${this.pattern}/ ${what} (at ${this.at})`);
+    throw new UnsupportedError(`the pattern /${this.pattern.slice(0, 200)}/ ${what} (at ${this.at})`);
   }
 
   /** What follows, where it matches `expected` (which is sticky), is passed over. */
@@ -119,14 +122,15 @@ class Parser {
     const all: Tree[] = [];
     while (this.at < this.pattern.length && !'|)'.includes(this.pattern[this.at]!)) {
       const quoted = this.take(/\\Q(.*?)(\\E|$)/suy);
-      if (quoted) for (const char of quoted[1]!) all.push(this.literal(char.codePointAt(0)!));
-      else all.push(this.repeated());
+      const atoms = quoted ? Array.from(quoted[1]!, (char) => this.literal(char.codePointAt(0)!)) : [this.atom()];
+      const last = atoms.pop();
+      all.push(...atoms);
+      if (last) all.push(this.repeated(last));
     }
     return { all };
   }
 
-  private repeated(): Tree {
-    const repeat = this.atom();
+  private repeated(repeat: Tree): Tree {
     const found = this.take(/([*+?]|\{(\d+)(,?)(\d*)\})\??/y);
     if (!found) return repeat;
     const [, sign, from, comma, to] = found;
@@ -191,7 +195,8 @@ class Parser {
     if (!/^(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfoas]?)$/.test(letter ?? name!))
       this.fail('names a class that RE2 does not know');
     const expression = new RegExp(`\\p{${letter ?? name}}`, 'u');
-    const test: Test = (code) => expression.test(String.fromCodePoint(code));
+    const inCategory: Test = (code) => expression.test(String.fromCodePoint(code));
+    const test = this.flags.i ? folded(inCategory) : inCategory;
     return (sign === 'P') === (caret === '^') ? test : not(test);
   }
 
@@ -237,14 +242,15 @@ class Parser {
 
 /** @throws UnsupportedError for what is not RE2's syntax, or more than it is given room for */
 export function compileRegex(pattern: string): Regex {
+  if (pattern.length > maxLength) throw new UnsupportedError(`a pattern is longer than ${maxLength} characters`);
   const states: State[] = [{ next: [] }];
-  const push = (state: State): number => {
-    if (states.length >= maxStates)
-      throw new UnsupportedError(`the pattern /${pattern}/ needs more than ${maxStates} states`);
-    return states.push(state) - 1;
-  };
+  let room = maxStates;
+  const push = (state: State): number => states.push(state) - 1;
   /** Adds the states of `tree`, which go on to `next`, and gives the first. */
   const emit = (tree: Tree, next: number): number => {
+    // Counted here, since a repetition of nothing takes time though no state.
+    if (room-- === 0)
+      throw new UnsupportedError(`the pattern /${pattern.slice(0, 200)}/ needs more than ${maxStates} states`);
     if ('test' in tree) return push({ test: tree.test, next: [next] });
     if ('assert' in tree) return push({ assert: tree.assert, next: [next] });
     if ('all' in tree) return tree.all.reduceRight((to, part) => emit(part, to), next);

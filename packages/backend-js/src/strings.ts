@@ -14,6 +14,7 @@ import {
 } from '@espalier/core';
 import { broadcast } from './broadcast.ts';
 import { define, type JsDynamicOp } from './define.ts';
+import { reader } from './elements.ts';
 
 /** Elements between two yields. */
 const chunk = 1024;
@@ -36,11 +37,11 @@ export function* mapElements<T>(
   const size = sizeOf(dims);
   checkCount(node, size);
   const { steps, rows } = broadcast(dims, ...tensors.map((tensor) => tensor.dims));
+  const readers = tensors.map(reader);
   const elements: T[] = [];
   for (let from = 0; from < size; from += chunk) {
     rows(from, Math.min(size, from + chunk), (_, count, offsets) => {
-      for (let i = 0; i < count; i++)
-        elements.push(f(...tensors.map(({ data }, k) => data[offsets[k]! + i * steps[k]!])));
+      for (let i = 0; i < count; i++) elements.push(f(...readers.map((read, k) => read(offsets[k]! + i * steps[k]!))));
     });
     yield;
   }

@@ -17,6 +17,7 @@ export function toText(dtype: DType): (x: number | bigint | string) => string {
     if (Number.isNaN(x)) return 'NaN';
     if (x === Number.POSITIVE_INFINITY) return 'INF';
     if (x === Number.NEGATIVE_INFINITY) return '-INF';
+    if (Object.is(x, -0)) return '-0';
     if (typeof x !== 'number' || !round) return `${x}`;
     for (let digits = 1; digits < 9; digits++) {
       const short = Number(x.toPrecision(digits));

@@ -44,6 +44,7 @@ export const activations: readonly HostKernel[] = [
     op: 'Clip',
     compute: ({ inputs: [x, min, max], outputs: [y] }) =>
       each(y!.size, (from, to) => {
+        // A bound that is left out limits nothing: infinities pass.
         const [low, high] = [min?.data[0], max?.data[0]];
         for (let i = from; i < to; i++) {
           let value = x!.data[i];

@@ -1,11 +1,10 @@
 /** Ops that give the same elements again: as they are, or as another dtype. */
 
-import { type Call, dtypes, type HostKernel, type Phase, Tensor } from '@espalier/core';
+import type { Call, HostKernel, Phase } from '@espalier/core';
 import { define, each, type Operand } from '../define.ts';
 import { converter } from '../numeric.ts';
 import { mapElements, stringOp, toTensor } from '../strings.ts';
 import { fromText, toText } from '../text.ts';
-import { widen } from '../widen.ts';
 
 const copy = (x: Operand, y: Operand): Phase => each(y.size, (from, to) => y.data.set(x.data.subarray(from, to), from));
 
@@ -30,21 +29,11 @@ const castKernels = (op: string): HostKernel[] => [
     *evaluate({ node, inputs: [from], outputs: [to] }, [x]) {
       const read = toText(from!.dtype);
       const write = fromText(to!.dtype, node);
-      const { dims, elements } = yield* mapElements(node, [unpacked(x!)], (element) => write(read(element)));
+      const { dims, elements } = yield* mapElements(node, [x!], (element) => write(read(element)));
       return [toTensor(to!.dtype, elements, dims)];
     },
   }),
 ];
-
-/** Half types as float32, 4-bit integers as bytes. */
-function unpacked(x: Tensor): Tensor {
-  const isHalf = x.type === 'float16' || x.type === 'bfloat16';
-  if (!isHalf && dtypes[x.type].bits !== 4) return x;
-  const type = isHalf ? 'float32' : x.type === 'int4' ? 'int8' : 'uint8';
-  const data = new dtypes[type].array(x.size);
-  widen(x.type, x.data as Uint8Array, data, x.size).run(0, x.size);
-  return new Tensor(type, data, x.dims);
-}
 
 export const cast: readonly HostKernel[] = [
   ...castKernels('Cast'),

@@ -27,12 +27,12 @@ function rejectLocale(call: Call): string | undefined {
   return isKnown ? undefined : `the locale "${call.attrs.locale}" is not a language, or a language and a country`;
 }
 
-/** As Python's str.split: at the delimiter, or (where it is empty) at runs of white space; at most `limit` times. */
+/** At the delimiter, or (where it is empty) at runs of white space, of which none is left at the ends; at most `limit` times. */
 function split(text: string, delimiter: string, limit: number): string[] {
   const pieces: string[] = [];
   if (delimiter === '') {
     for (const { 0: word, index } of text.matchAll(/\S+/g)) {
-      if (pieces.length === limit) return [...pieces, text.slice(index)];
+      if (pieces.length === limit) return [...pieces, text.slice(index).trimEnd()];
       pieces.push(word);
     }
     return pieces;
