@@ -6,6 +6,7 @@
  * Symbols stand for sizes: integers >= 0.
  */
 
+import { type Assumption, assume } from './assumptions.ts';
 import { EspalierError } from './errors.ts';
 
 /** A size: a non-negative integer, or the canonical text of an expression over symbols. */
@@ -67,7 +68,13 @@ function collect(terms: Iterable<Term>): Poly {
 const add = (a: Poly, b: Poly): Poly => collect([...a, ...b]);
 const scale = (a: Poly, k: number): Poly => collect(a.map((t) => ({ ...t, coefficient: safe(t.coefficient * k) })));
 
+/** Longer expressions come only from files made to be slow: no real shape is so large. */
+const MAX_TEXT = 4096;
+const MAX_PRODUCTS = 10_000;
+
 function multiply(a: Poly, b: Poly): Poly {
+  if (a.length * b.length > MAX_PRODUCTS)
+    throw new EspalierError('LIMIT', `a dimension has more than ${MAX_PRODUCTS} terms`);
   const terms: Term[] = [];
   for (const x of a) {
     for (const y of b) {
@@ -87,6 +94,11 @@ function print(poly: Poly): string {
     text += coefficient < 0 ? `-${body}` : text === '' ? body : `+${body}`;
   }
   return text === '' ? '0' : text;
+}
+
+function checkLength(text: string): void {
+  if (text.length > MAX_TEXT)
+    throw new EspalierError('LIMIT', `a dimension expression is longer than ${MAX_TEXT} characters`);
 }
 
 const asNumber = (poly: Poly): number | undefined =>
@@ -149,8 +161,13 @@ function call(name: FunctionName, a: Poly, b: Poly): Poly {
     if (name === 'broadcast') {
       if (x === 1) return b;
       if (y === 1) return a;
-      if (x !== undefined && x > 1) return a;
-      if (y !== undefined && y > 1) return b;
+      if (isBroadcastOf(a, b)) return a;
+      if (isBroadcastOf(b, a)) return b;
+      const isFirst = (x !== undefined && x > 1) || isClamped(b, a);
+      if (isFirst || (y !== undefined && y > 1) || isClamped(a, b)) {
+        assume({ kind: 'broadcast', a: toDim(a), b: toDim(b) });
+        return isFirst ? a : b;
+      }
     } else {
       const aIsLarger = lowerBound(add(a, scale(b, -1))) >= 0;
       if (aIsLarger || lowerBound(add(b, scale(a, -1))) >= 0) return aIsLarger === (name === 'max') ? a : b;
@@ -158,6 +175,27 @@ function call(name: FunctionName, a: Poly, b: Poly): Poly {
     if (print(b) < print(a)) [a, b] = [b, a];
   }
   return fromAtom({ text: `${name}(${print(a)},${print(b)})`, call: name, a, b });
+}
+
+function onlyAtom(value: Poly): Atom | undefined {
+  const [term] = value;
+  return value.length === 1 && term!.coefficient === 1 && term!.atoms.length === 1 ? term!.atoms[0] : undefined;
+}
+
+/** True for min(k, whole), k >= 1: what is left of a table of k rows. It broadcasts with `whole` only if it is that, or 1. */
+function isClamped(value: Poly, whole: Poly): boolean {
+  const atom = onlyAtom(value);
+  if (!atom || !('call' in atom) || atom.call !== 'min') return false;
+  const isLimit = (p: Poly): boolean => (asNumber(p) ?? 0) >= 1;
+  const text = print(whole);
+  return (isLimit(atom.a) && print(atom.b) === text) || (isLimit(atom.b) && print(atom.a) === text);
+}
+
+/** True for broadcast(part, x). */
+function isBroadcastOf(value: Poly, part: Poly): boolean {
+  const atom = onlyAtom(value);
+  if (!atom || !('call' in atom) || atom.call !== 'broadcast') return false;
+  return [atom.a, atom.b].some((p) => print(p) === print(part));
 }
 
 const identifier = /^[A-Za-z_][A-Za-z0-9_.]*/;
@@ -183,7 +221,7 @@ class Parser {
 
   constructor(text: string) {
     this.text = text;
-    if (text.length > 4096) throw new EspalierError('LIMIT', 'a dimension expression is longer than 4096 characters');
+    checkLength(text);
   }
 
   parse(): Poly {
@@ -256,6 +294,7 @@ function toDim(value: Poly): Dim {
   const number = asNumber(value);
   if (number !== undefined) return number;
   const text = print(value);
+  checkLength(text);
   parsed.set(text, value);
   return text;
 }
@@ -295,6 +334,17 @@ export const dim = {
     const number = asNumber(difference);
     if (number !== undefined) return number === 0;
     return lowerBound(difference) > 0 || lowerBound(scale(difference, -1)) > 0 ? false : undefined;
+  },
+  /** False where they certainly differ; that they do not is assumed where it depends. */
+  mayEqual: (a: Dim, b: Dim): boolean => {
+    const equal = dim.equal(a, b);
+    if (equal === undefined) assume({ kind: 'equal', a, b });
+    return equal !== false;
+  },
+  /** Whether an assumption holds under a binding of all its symbols. */
+  holds: ({ kind, a, b }: Assumption, at: Binding): boolean => {
+    const [x, y] = [dim.evaluate(a, at), dim.evaluate(b, at)];
+    return x === y || (kind === 'broadcast' && (x === 1 || y === 1));
   },
   /** The smallest value that is certain, -Infinity where none is. */
   lowerBound: (a: Dim): number => lowerBound(poly(a)),

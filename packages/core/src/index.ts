@@ -1,3 +1,4 @@
+export type { Assumption } from './assumptions.ts';
 export * from './backend.ts';
 export { type Binding, type Dim, dim } from './dim.ts';
 export * from './dtype.ts';

@@ -3,6 +3,7 @@
  * elements are expressions over symbols.
  */
 
+import { type Assumption, withAssumptions } from './assumptions.ts';
 import type { Dim } from './dim.ts';
 import { dim } from './dim.ts';
 import { type DType, dtypes } from './dtype.ts';
@@ -40,6 +41,8 @@ export interface Inferred {
   readonly fresh: ReadonlyMap<string, readonly string[]>;
   /** Inferred subgraphs of a node, by its name. */
   readonly subgraphs: ReadonlyMap<string, readonly InferredSubgraph[]>;
+  /** What must hold of the sizes of a run, and the first node that asks for it; subgraphs have their own. */
+  readonly assumed: readonly (Assumption & { readonly node: string })[];
 }
 
 export type Scope = (name: string) => ValueFacts | undefined;
@@ -66,6 +69,7 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
   const values = new Map<string, ValueFacts>();
   const fresh = new Map<string, readonly string[]>();
   const nested = new Map<string, readonly InferredSubgraph[]>();
+  const assumed = new Map<string, Assumption & { node: string }>();
   const unsupported: string[] = [];
   const unknown = new Set<string>();
   for (const [name, tensor] of graph.constants) values.set(name, constantFacts(tensor));
@@ -84,6 +88,10 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
       for (const [name, facts] of inferred.values) values.set(name, facts);
       if (inferred.fresh.length > 0) fresh.set(node.name, inferred.fresh);
       if (inferred.subgraphs.length > 0) nested.set(node.name, inferred.subgraphs);
+      for (const assumption of inferred.assumed) {
+        const key = `${assumption.kind} ${assumption.a} ${assumption.b}`;
+        if (!assumed.has(key)) assumed.set(key, { ...assumption, node: node.name });
+      }
     } catch (error) {
       if ((error as EspalierError).code !== 'UNSUPPORTED') throw error;
       const reasons = (error as UnsupportedError).reasons;
@@ -97,7 +105,7 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
       unsupported,
     );
   }
-  return { values, fresh, subgraphs: nested };
+  return { values, fresh, subgraphs: nested, assumed: [...assumed.values()] };
 }
 
 function label(node: Pick<Node, 'op' | 'domain'>): string {
@@ -110,6 +118,7 @@ export interface InferredNode {
   readonly fresh: readonly string[];
   /** The subgraphs it carries, with the types that their inputs were given. */
   readonly subgraphs: readonly InferredSubgraph[];
+  readonly assumed: readonly Assumption[];
 }
 
 export interface InferredSubgraph {
@@ -129,7 +138,11 @@ export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode 
     });
   const context = new NodeInference(node, schema, ops, scope);
   try {
-    schema.infer(context);
+    const { value, assumed } = withAssumptions(() => {
+      schema.infer(context);
+      return context.finish();
+    });
+    return { ...value, assumed: [...assumed, ...value.assumed] };
   } catch (error) {
     if (error instanceof Error && 'code' in error && !error.message.includes(node.name)) {
       const { code, message } = error as EspalierError;
@@ -143,7 +156,6 @@ export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode 
     }
     throw error;
   }
-  return context.finish();
 }
 
 class NodeInference implements Inference {
@@ -159,6 +171,7 @@ class NodeInference implements Inference {
   private readonly outputs = new Map<number, ValueFacts>();
   private readonly freshSymbols: string[] = [];
   private readonly nested = new Map<Graph, InferredSubgraph>();
+  private readonly assumedBySteps: Assumption[] = [];
 
   constructor(node: Node, schema: OpSchema, ops: OpTable, scope: Scope) {
     this.node = node;
@@ -322,6 +335,7 @@ class NodeInference implements Inference {
       values,
       fresh: this.freshSymbols.filter((symbol) => used.has(symbol)),
       subgraphs: [...this.nested.values()],
+      assumed: this.assumedBySteps,
     };
   }
 
@@ -341,7 +355,9 @@ class NodeInference implements Inference {
         outputs: [running],
         attrs: step.attrs,
       };
-      this.outputs.set(0, inferNode(node, this.ops, scope).values.get(running)!);
+      const { values, assumed } = inferNode(node, this.ops, scope);
+      this.outputs.set(0, values.get(running)!);
+      this.assumedBySteps.push(...assumed);
     }
   }
 }

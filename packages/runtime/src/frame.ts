@@ -3,6 +3,7 @@
 import {
   bindShape,
   constantFacts,
+  dim,
   EspalierError,
   inferNode,
   type RunOptions,
@@ -48,6 +49,8 @@ export class Frame {
   private readonly arenas: (Kept | undefined)[];
   private readonly offsets: readonly ReadonlyMap<string, number>[];
   private readonly extra: { backend: number; buffer: unknown }[] = [];
+  /** What the plan takes for granted and this run has not shown yet. */
+  private assumed: Executable['planned']['inferred']['assumed'];
 
   constructor(
     executable: Executable,
@@ -61,6 +64,8 @@ export class Frame {
     this.options = options;
     this.parent = parent;
     for (const [name, tensor] of feeds) this.places.set(name, { tensor, slots: [] });
+    this.assumed = executable.planned.inferred.assumed;
+    this.checkAssumptions();
     const layouts = executable.layout(at);
     this.offsets = layouts.map((layout) => layout.offsets);
     this.arenas = layouts.map(({ bytes }, b) => (bytes > 0 ? executable.arenas[b]!.take(bytes) : undefined));
@@ -80,6 +85,20 @@ export class Frame {
     const results: Tensor[] = [];
     for (const name of outputs) results.push(await this.tensor(name, true));
     return results;
+  }
+
+  /** Checks the assumptions about sizes that are known by now; kernels trust them. */
+  private checkAssumptions(): void {
+    this.assumed = this.assumed.filter((assumption) => {
+      const { kind, a, b, node } = assumption;
+      if (![a, b].every((d) => dim.symbols(d).every((symbol) => this.at[symbol] !== undefined))) return true;
+      if (!dim.holds(assumption, this.at)) {
+        const [x, y] = [a, b].map((d) => (typeof d === 'number' ? d : `${d} = ${dim.evaluate(d, this.at)}`));
+        const how = kind === 'equal' ? 'must be equal' : 'must be equal, or one of them 1';
+        throw new EspalierError('SHAPE_MISMATCH', `${node}: ${x} and ${y} ${how}`, { node });
+      }
+      return false;
+    });
   }
 
   /** Gives the memory back. */
@@ -105,6 +124,7 @@ export class Frame {
   /** Sets a value that the runtime itself computed, and learns the sizes that only it could tell. */
   set(name: string, tensor: Tensor): void {
     unify(`the value "${name}"`, this.facts(name).shape, tensor.dims, this.at);
+    this.checkAssumptions();
     this.places.set(name, { tensor, slots: [] });
   }
 
@@ -229,6 +249,7 @@ export class Frame {
       });
       unify(`the value "${name}"`, this.facts(name).shape, dims, this.at);
     }
+    this.checkAssumptions();
   }
 
   private async runEvaluation({ assignment, kernel, backend }: Evaluation): Promise<void> {

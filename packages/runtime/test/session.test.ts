@@ -55,6 +55,20 @@ describe('sessions', () => {
     }
   });
 
+  it('refuse sizes that do not fit each other before any kernel sees them', async () => {
+    const rows = graph(
+      [input('x', ['n', 'k']), input('w', ['l', 2]), input('b', ['m'])],
+      ['y'],
+      [node('MatMul', ['x', 'w'], ['h']), node('Add', ['h', 'b'], ['y'])],
+    );
+    const session = await sessionOf(rows);
+    const run = (k: number, l: number, m: number) => session.run({ x: ramp([3, k]), w: ramp([l, 2]), b: ramp([m]) });
+    expect((await run(4, 4, 2)).y!.dims).toEqual([3, 2]);
+    expect((await run(4, 4, 1)).y!.dims).toEqual([3, 2]);
+    await expect(run(4, 5, 2)).rejects.toThrow(/MatMul_h.*k = 4 and l = 5 must be equal/);
+    await expect(run(4, 4, 3)).rejects.toThrow(/m = 3.* must be equal, or one of them 1/);
+  });
+
   it('run concurrently with different sizes, each with its own memory', async () => {
     const session = await sessionOf(mlp);
     const feeds = [1, 70, 3, 400, 2, 1000].map((n) => ramp([n, 3]));

@@ -22,7 +22,7 @@ export function ranked(c: Inference, index: number, rank: number, more = false):
 
 /** Two sizes that must not differ for certain. */
 export function agree(c: Inference, a: Dim, b: Dim, what: string): void {
-  if (dim.equal(a, b) === false) c.fail(`${what}: ${a} is not ${b}`);
+  if (!dim.mayEqual(a, b)) c.fail(`${what}: ${a} is not ${b}`);
 }
 
 /** Input `index`, where given, must have this shape. */

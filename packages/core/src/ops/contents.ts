@@ -86,6 +86,6 @@ export function dimsAttribute(c: Inference, name: string): readonly Dim[] | unde
 
 /** The dimension that two that must be equal both are: the number, where one is. */
 export function common(c: Inference, a: Dim, b: Dim, what: string): Dim {
-  if (dim.equal(a, b) === false) c.fail(`${what}: ${a} is not ${b}`);
+  if (!dim.mayEqual(a, b)) c.fail(`${what}: ${a} is not ${b}`);
   return typeof b === 'number' ? b : a;
 }

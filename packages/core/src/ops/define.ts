@@ -60,8 +60,3 @@ export function broadcastAll(c: Inference): void {
   const shapes = Array.from({ length: c.inputCount }, (_, i) => c.shape(i));
   c.output(0, broadcastShapes(...shapes));
 }
-
-/** True where two dimensions may be equal. */
-export function mayEqual(a: Parameters<typeof dim.equal>[0], b: Parameters<typeof dim.equal>[1]): boolean {
-  return dim.equal(a, b) !== false;
-}

@@ -11,7 +11,7 @@ import { attr, op, params } from './define.ts';
 
 /** The single element of input `index`; a fraction only where it is a constant. */
 function scalarOf(c: Inference, index: number): Dim | undefined {
-  if (dim.equal(dim.product(c.shape(index)), 1) === false) c.fail(`its input ${index} must have one element`);
+  if (!dim.mayEqual(dim.product(c.shape(index)), 1)) c.fail(`its input ${index} must have one element`);
   const contents = c.contents(index);
   if (contents) return contents[0];
   const tensor = c.constant(index);
@@ -67,7 +67,7 @@ function oneHot(c: Inference): void {
   const given = c.int('axis');
   const rank = indices.length + 1;
   if (given < -rank || given >= rank) c.fail(`axis ${given} is out of range for ${rank} axes`);
-  if (c.shape(2).length !== 1 || dim.equal(c.shape(2)[0], 2) === false) c.fail('takes two values: off and on');
+  if (c.shape(2).length !== 1 || !dim.mayEqual(c.shape(2)[0], 2)) c.fail('takes two values: off and on');
   const axis = given < 0 ? given + rank : given;
   const depth = scalarOf(c, 1);
   const extent = typeof depth === 'number' ? Math.trunc(depth) : (depth ?? c.fresh(0, axis));

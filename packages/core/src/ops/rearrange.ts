@@ -122,7 +122,7 @@ function split(c: Inference): void {
   if (count !== c.outputCount) c.fail(`has ${c.outputCount} outputs, not ${count}`);
   const sizes = c.has(1) ? c.contents(1) : evenParts(extent, count);
   if (c.has(1) && lengthOf(c, 1) !== count) c.fail(`splits in ${lengthOf(c, 1)} and has ${count} outputs`);
-  if (sizes && dim.equal(sizes.reduce(dim.add, 0), extent) === false)
+  if (sizes && !dim.mayEqual(sizes.reduce(dim.add, 0), extent))
     c.fail(`splits axis ${axis} of ${extent} elements in [${sizes}]`);
   let start = 0;
   for (let i = 0; i < count; i++) {

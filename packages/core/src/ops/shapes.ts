@@ -46,7 +46,7 @@ function reshape(c: Inference): readonly Dim[] {
       c.fail(`cannot reshape ${formatShape(from)} to ${formatShape(asked)}`);
     shape[open] = dim.floorDiv(before, others);
   }
-  if (dim.equal(dim.product(from), dim.product(shape)) === false)
+  if (!dim.mayEqual(dim.product(from), dim.product(shape)))
     c.fail(`cannot reshape ${formatShape(from)} to ${formatShape(asked)}`);
   return shape;
 }
@@ -66,7 +66,7 @@ function squeeze(c: Inference): readonly Dim[] {
   const given = c.integers(1);
   if (!given) return freshShape(c, 0, shape.length - lengthOf(c, 1));
   const axes = new Set(given.map((axis) => normalizeAxis(axis, shape.length)));
-  for (const axis of axes) if (dim.equal(shape[axis], 1) === false) c.fail(`axis ${axis} is ${shape[axis]}, not 1`);
+  for (const axis of axes) if (!dim.mayEqual(shape[axis], 1)) c.fail(`axis ${axis} is ${shape[axis]}, not 1`);
   return shape.filter((_, axis) => !axes.has(axis));
 }
 
