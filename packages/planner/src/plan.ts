@@ -219,13 +219,15 @@ class Planner {
       seconds: offer.candidates[0]?.seconds ?? Number.POSITIVE_INFINITY,
     };
     let best = whole;
+    let finest = whole;
     const consider = (parts: readonly Node[]): void => {
-      const resolved = this.resolveAll(parts, scope, at);
-      if (resolved.seconds < best.seconds) best = resolved;
+      finest = this.resolveAll(parts, scope, at);
+      if (finest.seconds < best.seconds) best = finest;
     };
     for (let keep = (node.epilogue?.length ?? 0) - 1; keep >= 0; keep--) consider(splitEpilogue(node, keep));
     if (node.decomposition && !node.epilogue) consider(node.decomposition);
-    if (best === whole) return whole;
+    // Where nothing helps, the parts tell what is missing.
+    if (best === whole) return Number.isFinite(whole.seconds) ? whole : finest;
     const reason = offer.candidates[0]
       ? `the whole would take ${offer.candidates[0].seconds} s (${offer.candidates[0].kernel.name}), its parts ${best.seconds} s`
       : `no kernel does the whole: ${offer.refusals.map((r) => `${r.kernel} ${r.reason}`).join('; ') || 'none for this op'}`;

@@ -94,7 +94,13 @@ describe('planGraph', () => {
 
       count  op      inputs                     backend/kernel    format  predicted  share  runner-up
       1      MatMul  f32[batch,64] f32[64,256]  fast/matmul_fast  dense   2.6 us     53.9%  slow/matmul_slow 17.4 us
-      1      Relu    f32[batch,256]             slow/relu_slow    dense   1.3 us     25.7%"
+      1      Relu    f32[batch,256]             slow/relu_slow    dense   1.3 us     25.7%
+
+      passes:
+        fuse-epilogues: 1 (2 -> 1 nodes)
+
+      taken apart again:
+        1 x no kernel does the whole: matmul_slow does not fuse Relu; matmul_fast does not fuse Relu; matmul_fussy does not fuse Relu"
     `);
   });
 
@@ -104,7 +110,7 @@ describe('planGraph', () => {
     expect(error).toBeInstanceOf(UnsupportedError);
     expect(error.reasons).toEqual([
       'mm (MatMul): fussy/matmul_fussy wants 16 columns',
-      'act (Relu): no backend has a kernel for it',
+      'mm/Relu_0 (Relu): no backend has a kernel for it',
     ]);
   });
 

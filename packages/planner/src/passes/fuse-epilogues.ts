@@ -1,0 +1,70 @@
+/** What is done to each element of a product can be done before it is stored: biases, residuals, activations. */
+
+import { type EpilogueOp, type EpilogueStep, epilogueOps, type Node, schemaOf } from '@espalier/core';
+import { Editor, isPlain, sameShape } from '../rewrite/editor.ts';
+import { otherInput, variesAlong } from '../rewrite/match.ts';
+import { renameInNode } from '../rewrite/names.ts';
+import { isProduct } from '../rewrite/products.ts';
+import { elementAt, tensorOf } from '../rewrite/values.ts';
+import type { Pass } from './pass.ts';
+
+export const fuseEpilogues: Pass = {
+  name: 'fuse-epilogues',
+  summary: 'does biases, residuals and activations where a product is stored',
+  run(graph, context) {
+    const editor = new Editor(graph, context);
+    for (const node of editor.nodes()) {
+      let grown: Node | undefined = isProduct(node) ? node : undefined;
+      while (grown) grown = absorbBias(editor, grown) ?? absorb(editor, grown);
+    }
+    return editor.finish();
+  },
+};
+
+/** Longer chains are rare, and each step must be in every kernel that takes the chain whole. */
+const MOST_STEPS = 8;
+
+/** A constant that a convolution adds to each channel is its bias. */
+function absorbBias(editor: Editor, node: Node): Node | undefined {
+  if (!isPlain(node, 'Conv', 'ConvTranspose') || node.inputs[2]) return undefined;
+  const add = editor.onlyReader(node.outputs[0]!);
+  const other = add && isPlain(add, 'Add') ? otherInput(add, node.outputs[0]!) : undefined;
+  const tensor = editor.constant(other);
+  const shape = editor.shape(node.outputs[0]!);
+  const channels = shape[1];
+  if (!tensor || typeof channels !== 'number' || !variesAlong(tensor.dims, shape, 1)) return undefined;
+  const elements = Float64Array.from({ length: channels }, (_, c) => elementAt(tensor, tensor.size === 1 ? 0 : c));
+  const bias = editor.addConstant(`${node.name}/bias`, tensorOf(tensor.type, [channels], elements));
+  const biased = { ...node, inputs: [node.inputs[0]!, node.inputs[1]!, bias], outputs: add!.outputs };
+  return editor.replace([node, add!], [biased]) ? biased : undefined;
+}
+
+/** The node with its only reader as another step of its epilogue; undefined where that cannot be. */
+function absorb(editor: Editor, node: Node): Node | undefined {
+  const running = node.outputs[0]!;
+  const steps = node.epilogue ?? [];
+  const reader = editor.onlyReader(running);
+  if (!reader || steps.length >= MOST_STEPS || !isPlain(reader, ...epilogueOps)) return undefined;
+  const position = reader.inputs.indexOf(running);
+  const result = reader.outputs[0]!;
+  if (reader.inputs.lastIndexOf(running) !== position || !sameShape(editor.shape(result), editor.shape(running)))
+    return undefined;
+  const commutes = reader.op === 'Add' || reader.op === 'Mul';
+  if (!commutes && position > 0 && reader.op !== 'Sub' && reader.op !== 'Div') return undefined;
+  const own = Math.max(node.inputs.length, schemaOf(editor.context.ops, node)!.inputs.length);
+  const inputs = [...node.inputs, ...new Array<string>(own - node.inputs.length).fill('')];
+  const others = reader.inputs.toSpliced(position, 1);
+  const step: EpilogueStep = {
+    op: reader.op as EpilogueOp,
+    attrs: reader.attrs,
+    inputs: others.map((_, i) => inputs.length + i),
+    position: commutes ? 0 : position,
+  };
+  const renamed = renameInNode(node, new Map([[running, result]]));
+  const grown = {
+    ...renamed,
+    inputs: others.length > 0 ? [...inputs, ...others] : renamed.inputs,
+    epilogue: [...steps, step],
+  };
+  return editor.replace([node, reader], [grown]) ? grown : undefined;
+}

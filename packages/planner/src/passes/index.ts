@@ -1,0 +1,54 @@
+/** The passes, and the order in which they run. */
+
+import type { Graph } from '@espalier/core';
+import { canonicalForms } from './canonical-forms.ts';
+import { commonSubexpressions } from './common-subexpressions.ts';
+import { constantFolding, dequantizeConstants } from './constant-folding.ts';
+import { deadCode } from './dead-code.ts';
+import { foldBatchNormalization } from './fold-batch-normalization.ts';
+import { fuseAttention } from './fuse-attention.ts';
+import { fuseEpilogues } from './fuse-epilogues.ts';
+import { fuseGelu } from './fuse-gelu.ts';
+import { fuseLayerNormalization } from './fuse-layer-normalization.ts';
+import { fuseQuantization } from './fuse-quantization.ts';
+import { fuseSkipLayerNormalization } from './fuse-skip-layer-normalization.ts';
+import { inlineIf } from './inline-if.ts';
+import type { Pass } from './pass.ts';
+import { type PassReport, type RunPassesOptions, runStages } from './run.ts';
+import { shapeArithmetic } from './shape-arithmetic.ts';
+import { sinkViews } from './sink-views.ts';
+
+export { decompose } from '../decompose.ts';
+export type { Pass, PassContext } from './pass.ts';
+export type { PassReport, RunPassesOptions } from './run.ts';
+
+/** In stages; the passes of a stage run in turn until none of them changes anything. */
+export const defaultPasses: readonly (readonly Pass[])[] = [
+  [inlineIf, constantFolding, shapeArithmetic, canonicalForms, commonSubexpressions, deadCode],
+  [
+    foldBatchNormalization,
+    fuseLayerNormalization,
+    fuseGelu,
+    fuseAttention,
+    fuseQuantization,
+    constantFolding,
+    canonicalForms,
+    commonSubexpressions,
+    deadCode,
+  ],
+  [dequantizeConstants, sinkViews, constantFolding, canonicalForms, commonSubexpressions, deadCode],
+  [fuseSkipLayerNormalization, fuseEpilogues, deadCode],
+];
+
+/**
+ * Rewrites a graph, and the graphs nested in it, into one that computes the same with less.
+ * @returns the graph and a report of every run that was due or that changed something
+ * @throws TypeError when `disable` names no pass
+ * @throws EspalierError as `inferGraph` for a malformed graph, and `ABORTED`
+ */
+export function runPasses(
+  graph: Graph,
+  options: Omit<RunPassesOptions, 'passes'> & Partial<Pick<RunPassesOptions, 'passes'>>,
+): Promise<{ graph: Graph; report: PassReport[] }> {
+  return runStages(graph, { passes: defaultPasses, ...options });
+}

@@ -1,0 +1,134 @@
+/** Runs passes over a graph and the graphs nested in it, stage by stage. */
+
+import {
+  type Attribute,
+  dim,
+  type Evaluate,
+  type Graph,
+  type Inferred,
+  inferGraph,
+  type OpTable,
+  type Scope,
+  subgraphs,
+  throwIfAborted,
+} from '@espalier/core';
+import type { Pass, PassContext } from './pass.ts';
+
+/** A stage that still changes something after so many rounds is left as it is. */
+const MAX_ROUNDS = 12;
+
+/** One run of one pass. */
+export interface PassReport {
+  readonly name: string;
+  readonly nodesBefore: number;
+  readonly nodesAfter: number;
+  readonly rewrites: number;
+}
+
+export interface RunPassesOptions {
+  readonly ops: OpTable;
+  /** Computes nodes on constants; without it nothing is folded. */
+  readonly evaluate?: Evaluate;
+  /** Stages in order; the passes of a stage run in turn until none of them changes anything. */
+  readonly passes: readonly (readonly Pass[])[];
+  /** Names of passes to leave out. */
+  readonly disable?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * @returns the graph and a report of every run in the first round of a stage, and of later ones that changed something
+ * @throws TypeError when `disable` names no pass; UnsupportedError and EspalierError as `inferGraph`
+ */
+export async function runStages(
+  graph: Graph,
+  { ops, evaluate, passes, disable = [], signal }: RunPassesOptions,
+): Promise<{ graph: Graph; report: PassReport[] }> {
+  const names = new Set(passes.flat().map((pass) => pass.name));
+  for (const name of disable)
+    if (!names.has(name)) throw new TypeError(`"${name}" is not a pass: use one of ${[...names].join(', ')}`);
+  const report: PassReport[] = [];
+  const runner = new Runner(graph, ops, evaluate, signal);
+  for (const stage of passes) {
+    const enabled = stage.filter((pass) => !disable.includes(pass.name));
+    let changed = true;
+    for (let round = 0; changed && round < MAX_ROUNDS; round++) {
+      changed = false;
+      for (const pass of enabled) {
+        throwIfAborted(signal);
+        runner.rewrites = 0;
+        const next = await runner.run(pass, graph);
+        if (next !== graph || round === 0) {
+          const { name } = pass;
+          report.push({ name, nodesBefore: count(graph), nodesAfter: count(next), rewrites: runner.rewrites });
+        }
+        if (next !== graph) changed = true;
+        graph = next;
+      }
+    }
+  }
+  return { graph, report };
+}
+
+function count(graph: Graph): number {
+  return graph.nodes.reduce((sum, node) => sum + subgraphs(node).reduce((n, [, g]) => n + count(g), 1), 0);
+}
+
+class Runner {
+  rewrites = 0;
+  private readonly ops: OpTable;
+  private readonly evaluate: Evaluate | undefined;
+  private readonly signal: AbortSignal | undefined;
+  private readonly symbols: ReadonlySet<string>;
+  private readonly inferred = new WeakMap<Graph, Inferred>();
+
+  constructor(graph: Graph, ops: OpTable, evaluate: Evaluate | undefined, signal: AbortSignal | undefined) {
+    this.ops = ops;
+    this.evaluate = evaluate;
+    this.signal = signal;
+    this.symbols = new Set(graph.inputs.flatMap((input) => input.shape.flatMap((d) => dim.symbols(d))));
+  }
+
+  /** Subgraphs first, then the graph itself. */
+  async run(pass: Pass, graph: Graph, outer: Scope = () => undefined): Promise<Graph> {
+    const infer = (g: Graph): Inferred => {
+      let known = this.inferred.get(g);
+      if (!known) {
+        known = inferGraph(g, this.ops, outer);
+        this.inferred.set(g, known);
+      }
+      return known;
+    };
+    const { values, subgraphs: nested } = infer(graph);
+    const scope: Scope = (name) => values.get(name) ?? outer(name);
+    const nodes = [...graph.nodes];
+    for (const [i, node] of nodes.entries()) {
+      for (const { source, graph: typed, inferred } of nested.get(node.name) ?? []) {
+        this.inferred.set(typed, inferred);
+        const rewritten = await this.run(pass, typed, scope);
+        if (rewritten === typed) continue;
+        const body = { ...rewritten, inputs: source.inputs };
+        nodes[i] = { ...node, attrs: replaceValue(nodes[i]!.attrs, source, body) };
+      }
+    }
+    const own = nodes.every((node, i) => node === graph.nodes[i]) ? graph : { ...graph, nodes };
+    const context: PassContext = {
+      ops: this.ops,
+      evaluate: this.evaluate,
+      inferred: infer,
+      outer,
+      symbols: this.symbols,
+      rewrote: () => void this.rewrites++,
+      signal: this.signal,
+    };
+    return pass.run(own, context);
+  }
+}
+
+function replaceValue(
+  attrs: Readonly<Record<string, Attribute>>,
+  from: Attribute,
+  to: Attribute,
+): Record<string, Attribute> {
+  return Object.fromEntries(Object.entries(attrs).map(([name, value]) => [name, value === from ? to : value]));
+}
