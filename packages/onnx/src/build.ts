@@ -54,6 +54,8 @@ export interface Built {
   readonly nodes: Names;
   /** What Espalier has no type for, a line each. */
   readonly reasons: readonly string[];
+  /** The values that are of such types. */
+  readonly unreadable: ReadonlySet<string>;
 }
 
 /** An attribute of a call: as the file has it, and built where the call stands. */
@@ -107,8 +109,8 @@ export function opsetsOf(imports: readonly OperatorSetIdProto[]): Map<string, nu
 export function buildGraph(model: ModelProto & { graph: GraphProto }, opsets: ReadonlyMap<string, number>): Built {
   const builder = new Builder(model.graph, model.functions);
   const graph = builder.graph(model.graph, { opsets, rename: (name) => name, prefix: '', calls: [], depth: 0 });
-  const { values, nodes, reasons } = builder;
-  return { graph, values, nodes, reasons };
+  const { values, nodes, reasons, unreadable } = builder;
+  return { graph, values, nodes, reasons, unreadable };
 }
 
 class Builder {
@@ -116,7 +118,7 @@ class Builder {
   readonly nodes = new Names();
   readonly reasons: string[] = [];
   /** Values whose type Espalier lacks; they are among the reasons. */
-  private readonly unreadable = new Set<string>();
+  readonly unreadable = new Set<string>();
   private readonly functions = new Map<string, FunctionProto>();
   private readonly symbols: Symbols;
   private nodeCount = 0;

@@ -69,7 +69,7 @@ export async function importOnnx(bytes: Uint8Array, options: ImportOptions = {})
     const built = buildGraph(model, opsets);
     const reasons = [...built.reasons];
     const graph = normalise(built.graph, { ...built, ops, reasons });
-    rejectUnsupported(graph, ops, reasons);
+    rejectUnsupported(graph, ops, reasons, built.unreadable);
     return { graph, metadata: metadataOf(model, opsets) };
   } catch (error) {
     throw file === undefined ? error : placed(file, error, { file });

@@ -18,6 +18,7 @@ import {
   schemaOf,
   type Tensor,
   UnsupportedError,
+  usedValues,
   type ValueFacts,
 } from '@espalier/core';
 import { type Adapter, adapters, type Conversion } from './adapters.ts';
@@ -195,13 +196,28 @@ const fits: Record<AttributeSchema['type'], (value: Attribute) => boolean> = {
   graph: (value) => isGraph(value),
 };
 
-/** @throws UnsupportedError if there are reasons, with those that inference has against the graph */
-export function rejectUnsupported(graph: Graph, ops: OpTable, reasons: readonly string[]): void {
+/**
+ * @param unreadable values that the graph lacks
+ * @throws UnsupportedError if there are reasons, with those that inference has against the rest of the graph
+ */
+export function rejectUnsupported(
+  graph: Graph,
+  ops: OpTable,
+  reasons: readonly string[],
+  unreadable: ReadonlySet<string>,
+): void {
   if (reasons.length === 0) return;
   const lines = new Set(reasons);
+  const lost = new Set(unreadable);
+  const nodes = graph.nodes.filter((node) => {
+    const isLost = usedValues(node).some((name) => lost.has(name));
+    if (isLost) for (const name of node.outputs) lost.add(name);
+    return !isLost;
+  });
   try {
-    inferGraph(graph, ops);
+    inferGraph({ ...graph, nodes }, ops);
   } catch (error) {
+    if (!(error instanceof EspalierError)) throw error;
     // Whatever else is wrong may be wrong because of what is missing.
     for (const reason of error instanceof UnsupportedError ? error.reasons : []) lines.add(reason);
   }
