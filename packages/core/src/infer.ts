@@ -145,14 +145,14 @@ export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode 
     return { ...value, assumed: [...assumed, ...value.assumed] };
   } catch (error) {
     if (error instanceof Error && 'code' in error && !error.message.includes(node.name)) {
-      const { code, message } = error as EspalierError;
-      if (code === 'UNSUPPORTED')
-        throw new UnsupportedError(
-          `${node.name} (${label(node)}): ${message}`,
-          [`${node.name} (${label(node)}): ${message}`],
-          { node: node.name },
-        );
-      throw new EspalierError(code, `${node.name} (${label(node)}): ${message}`, { node: node.name, cause: error });
+      const { code } = error as EspalierError;
+      const text = `${node.name} (${label(node)}): ${error.message}`;
+      if (code === 'UNSUPPORTED') {
+        // Those of a subgraph name nodes of it.
+        const { reasons } = error as UnsupportedError;
+        throw new UnsupportedError(text, reasons.length > 0 ? reasons : [text], { node: node.name });
+      }
+      throw new EspalierError(code, text, { node: node.name, cause: error });
     }
     throw error;
   }
