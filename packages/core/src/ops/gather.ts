@@ -9,12 +9,10 @@ import { attr, op, params } from './define.ts';
 
 const types = { T: allDTypes, Tind: ['int64', 'int32'] } as const;
 
-/** An index known before the run, counted from the start. */
-function resolve(c: Inference, index: number, extent: number, axis: number): number {
-  const at = index < 0 ? index + extent : index;
-  return at >= 0 && at < extent
-    ? at
-    : c.fail(`its index ${index} is out of range for axis ${axis} of ${extent} elements`);
+/** Indices counted from the start; undefined where one is out of range, which is for the run to report. */
+function resolve(indices: readonly number[], extent: number): readonly number[] | undefined {
+  const found = indices.map((index) => (index < 0 ? index + extent : index));
+  return found.every((index) => index >= 0 && index < extent) ? found : undefined;
 }
 
 function gather(c: Inference): Result {
@@ -30,9 +28,8 @@ function gatherContents(c: Inference, axis: number): readonly Dim[] | undefined 
   const strides = stridesOf(data);
   const before = positions(data.slice(0, axis), strides.slice(0, axis));
   const after = positions(data.slice(axis + 1), strides.slice(axis + 1));
-  // Checked before the size of the result, which may be large where it is empty.
-  const steps = indices.map((index) => resolve(c, index, data[axis], axis) * strides[axis]);
-  if (!isSmall([before.length, steps.length, after.length])) return undefined;
+  const steps = resolve(indices, data[axis])?.map((index) => index * strides[axis]);
+  if (!steps || !isSmall([before.length, steps.length, after.length])) return undefined;
   return before.flatMap((b) => steps.flatMap((step) => after.map((a) => contents[b + step + a])));
 }
 
@@ -74,10 +71,16 @@ function tuplePositions(c: Inference): readonly number[] | undefined {
   const { length } = tuples(c, 0);
   if (!indices || !isSmall(data) || length === 0) return undefined;
   const strides = stridesOf(data);
-  const part = (index: number, axis: number): number => resolve(c, index, data[axis], axis) * strides[axis];
-  return Array.from({ length: indices.length / length }, (_, i) =>
-    indices.slice(i * length, (i + 1) * length).reduce((sum, index, axis) => sum + part(index, axis), 0),
-  );
+  const starts = new Array<number>(indices.length / length).fill(0);
+  for (let axis = 0; axis < length; axis++) {
+    const parts = resolve(
+      starts.map((_, i) => indices[i * length + axis]),
+      data[axis],
+    );
+    if (!parts) return undefined;
+    for (const [i, part] of parts.entries()) starts[i] += part * strides[axis];
+  }
+  return starts;
 }
 
 const reductions = ['none', 'add', 'mul', 'max', 'min'];
@@ -95,13 +98,9 @@ function scatterElements(c: Inference): void {
     c.fail(`its input, indices and updates have ${data.length}, ${indices.length} and ${updates.length} axes`);
   for (let axis = 0; axis < data.length; axis++)
     common(c, indices[axis], updates[axis], `axis ${axis} of its indices and updates`);
-  const replaces = checkReduction(c) && data.length === 1;
-  c.output(0, data, { contents: replaces ? written(c, gatherPositions(c), 1) : undefined });
-}
-
-function gatherPositions(c: Inference): readonly number[] | undefined {
-  const [extent] = c.shape(0);
-  return typeof extent === 'number' ? c.integers(1)?.map((index) => resolve(c, index, extent, 0)) : undefined;
+  const replaces = checkReduction(c) && isSmall(data) && data.length === 1;
+  const at = replaces ? resolve(c.integers(1) ?? [], data[0]) : undefined;
+  c.output(0, data, { contents: written(c, at, 1) });
 }
 
 function scatterND(c: Inference): void {
