@@ -133,8 +133,8 @@ export class Frame {
     const root = this.executable.root(name);
     const constant = this.executable.constant(root);
     const place = this.places.get(root);
-    if (!constant && !place && this.parent) return this.parent.tensor(root, own);
     const dims = this.dims(name);
+    if (!constant && !place && this.parent) return (await this.parent.tensor(root, own)).reshape(dims);
     const known = constant ?? place?.tensor;
     if (known) return (own ? copyOf(known) : known).reshape(dims);
     const backend = place?.slots.findIndex((slot) => slot !== undefined) ?? -1;

@@ -82,6 +82,25 @@ describe('If', () => {
   });
 });
 
+it('If gives a view of a value from around it', async () => {
+  const axis = longs([1]);
+  const squeeze = graph(
+    [input('c', [], 'bool'), input('x', ['n', 'k'])],
+    ['y'],
+    [
+      node('Relu', ['x'], ['r']),
+      node('If', ['c'], ['y'], {
+        then_branch: graph([], ['t'], [node('Squeeze', ['r', 'axis'], ['t'])]),
+        else_branch: graph([], ['e'], [node('Identity', ['r'], ['e'])]),
+      }),
+    ],
+    { axis },
+  );
+  const session = await sessionOf(squeeze);
+  const { y } = await session.run({ c: bool(true), x: floats([-1, 2], [2, 1]) });
+  expect([y!.dims, values(y)]).toEqual([[2], [0, 2]]);
+});
+
 describe('Loop', () => {
   const loop = graph(
     [input('m', [], 'int64'), input('x', ['n'])],
