@@ -147,7 +147,8 @@ class Builder {
     const symbols = new Set(Object.keys(this.one.sizes).filter((_, i) => symbolic[i % symbolic.length]));
     this.operands.forEach((operand, i) => {
       if (!operand || !this.isConstant(i)) return;
-      for (const name of [...operand.shape, ...(operand.contents ?? [])].flatMap(dim.symbols)) symbols.delete(name);
+      const { shape, contents = [], within = [] } = operand;
+      for (const name of [...shape, ...contents, ...within].flatMap(dim.symbols)) symbols.delete(name);
     });
     for (const group of linked) {
       if (group.every((name) => symbols.has(name))) continue;

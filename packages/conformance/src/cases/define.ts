@@ -20,6 +20,8 @@ export interface CaseInput {
   readonly values: Values;
   /** Where the op's schema does not say it: for variadic operands of mixed types. */
   readonly dtype?: DType;
+  /** Sizes that its values keep within. */
+  readonly within?: readonly Dim[];
   /** Integers that are shape arithmetic: known to inference as expressions. `values` gives the same. */
   readonly contents?: readonly Dim[];
   /** True for what is constant in real models: it is given all densities of zeros. */

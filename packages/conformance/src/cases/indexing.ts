@@ -8,6 +8,8 @@ import { anything, exactly, indices, uniform, type Values } from '../values.ts';
 import { attributes, type Case, edge, extents, few, fixed, type OpCases, shapeInput } from './define.ts';
 import { alongAxis } from './reduce.ts';
 
+const indicesOf = (size: Dim) => ({ values: indices(size), within: [size] });
+
 const gather: OpCases = {
   op: 'Gather',
   tolerance: exact,
@@ -17,7 +19,7 @@ const gather: OpCases = {
       .map(({ x: { shape, sizes, axis }, I, J, rank }) => ({
         inputs: [
           { shape, values: anything, weight: true },
-          { shape: ['I', 'J'].slice(0, rank), values: indices(shape.at(axis)!) },
+          { shape: ['I', 'J'].slice(0, rank), ...indicesOf(shape.at(axis)!) },
         ],
         attrs: { axis },
         sizes: { ...sizes, ...(rank > 0 ? { I } : {}), ...(rank > 1 ? { J } : {}) },
@@ -38,7 +40,7 @@ const gatherElements: OpCases = {
     fc.record({ x: alongAxis(1), J: edge() }).map(({ x: { shape, sizes, axis }, J }) => ({
       inputs: [
         { shape, values: anything },
-        { shape: shape.with(axis, 'J'), values: indices(shape.at(axis)!) },
+        { shape: shape.with(axis, 'J'), ...indicesOf(shape.at(axis)!) },
       ],
       attrs: { axis },
       sizes: { ...sizes, J },
@@ -88,6 +90,7 @@ const gatherND: OpCases = {
             {
               shape: [...shape.slice(0, batchDims), 'I', parts],
               values: tuples(shape.slice(batchDims, batchDims + parts)),
+              within: shape.slice(batchDims, batchDims + parts),
             },
           ],
           attrs: batchDims > 0 ? { batch_dims: batchDims } : {},
@@ -127,7 +130,11 @@ const scatterElements: OpCases = {
         return {
           inputs: [
             { shape, values: combines ? combinable : anything },
-            { shape: updates, values: combines ? indices(shape[at]!) : laneIndices(at, shape[at]!) },
+            {
+              shape: updates,
+              values: combines ? indices(shape[at]!) : laneIndices(at, shape[at]!),
+              within: [shape[at]!],
+            },
             { shape: updates, values: combines ? combinable : anything },
           ],
           attrs: { axis, ...attrs },
@@ -158,7 +165,7 @@ const scatterND: OpCases = {
         return {
           inputs: [
             { shape, values: combines ? combinable : anything },
-            { shape: ['I', parts], values: combines ? tuples(leading) : distinctTuples(leading) },
+            { shape: ['I', parts], values: combines ? tuples(leading) : distinctTuples(leading), within: leading },
             { shape: ['I', ...shape.slice(parts)], values: combines ? combinable : anything },
           ],
           attrs,

@@ -262,7 +262,11 @@ const reverseSequence = row('ReverseSequence', () =>
       return {
         inputs: [
           { shape, values: anything },
-          { shape: [shape[batch]!], values: (context) => uniform(0, context.at[shape[time]!]!)(context) },
+          {
+            shape: [shape[batch]!],
+            values: (context) => uniform(0, context.at[shape[time]!]!)(context),
+            within: [shape[time]!],
+          },
         ],
         attrs: { batch_axis: batch, time_axis: time },
         sizes,

@@ -191,7 +191,7 @@ const losses = family(['NegativeLogLikelihoodLoss', 'SoftmaxCrossEntropyLoss'], 
         return {
           inputs: trim([
             { shape, values: ordinary },
-            { shape: [batch!, ...rest], values: indices(classes!, false) },
+            { shape: [batch!, ...rest], values: indices(classes!, false), within: [classes!] },
             weights ? { shape: [classes!], values: positive } : undefined,
           ]),
           attrs: ignores || attrs['reduction'] !== 'none' ? others : attrs,

@@ -68,7 +68,7 @@ const maxUnpool: OpCases = {
         return {
           inputs: [
             { shape: ['N', 'C', ...spatial], values: uniform(-9, 9) },
-            { shape: ['N', 'C', ...spatial], values: distinctIndices(dim.product(out)) },
+            { shape: ['N', 'C', ...spatial], values: distinctIndices(dim.product(out)), within: out },
             ...(given ? [shapeInput(out)] : []),
           ],
           attrs: { kernel_shape: kernel, strides },
@@ -112,7 +112,7 @@ const roiAlign: OpCases = {
         inputs: [
           { shape: ['N', 'C', 'H', 'W'], values: uniform(-4, 4) },
           { shape: ['R', 4], values: regions(undefined) },
-          { shape: ['R'], values: indices('N', false) },
+          { shape: ['R'], values: indices('N', false), within: ['N'] },
         ],
         attrs,
         sizes,
@@ -128,7 +128,7 @@ const maxRoiPool: OpCases = {
       .map(({ pooled, scale, ...sizes }) => ({
         inputs: [
           { shape: ['N', 'C', 'H', 'W'], values: uniform(-4, 4) },
-          { shape: ['R', 5], values: regions('N') },
+          { shape: ['R', 5], values: regions('N'), within: ['N'] },
         ],
         attrs: { pooled_shape: pooled, spatial_scale: scale },
         sizes,

@@ -112,7 +112,9 @@ const recurrent = (
             weight([directions, rows, 'I']),
             weight([directions, rows, 'H']),
             bias ? weight([directions, dim.mul(2, rows)]) : undefined,
-            lengths ? { shape: ['B'], values: (context) => uniform(1, context.at['S']!)(context) } : undefined,
+            lengths
+              ? { shape: ['B'], values: (context) => uniform(1, context.at['S']!)(context), within: ['S'] }
+              : undefined,
             initial ? state : undefined,
             ...(gates === 4
               ? [initial ? state : undefined, peepholes ? weight([directions, dim.mul(3, 'H')]) : undefined]
