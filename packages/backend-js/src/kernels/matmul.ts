@@ -58,7 +58,7 @@ const macsOf = (a: readonly number[], y: readonly number[]): number => sizeOf(y)
 export const perColumn = (parameter: Operand): readonly number[] => (parameter.size === 1 ? [] : parameter.dims);
 /** The same for one or one for each row. */
 const perRow = (parameter: Operand): readonly number[] =>
-  parameter.size > 1 && parameter.dims.length === 1 ? [parameter.dims[0], 1] : perColumn(parameter);
+  parameter.size !== 1 && parameter.dims.length === 1 ? [parameter.dims[0], 1] : perColumn(parameter);
 
 /** `x - zero` as float32, in which every difference of bytes is exact; `zero` broadcasts as if it were of `dims`. */
 export function centred(
@@ -147,7 +147,12 @@ export const matmul: readonly HostKernel[] = [
       const [right, centreB] = centred(b!, bZero, perColumn);
       const sums = new Int32Array(y!.size);
       const store = requantize(y!, yZero!);
-      const walk = broadcast(y!.dims, b!.dims.length > 1 ? perRow(aScale!) : perColumn(aScale!), perColumn(bScale!));
+      // Of a vector the result has no axis, and so the scales of the other operand have none for it either.
+      const scales = [
+        b!.dims.length > 1 ? perRow(aScale!) : perColumn(aScale!).slice(0, Math.max(1, aScale!.dims.length - 1)),
+        a!.dims.length > 1 ? perColumn(bScale!) : perColumn(bScale!).filter((_, i, dims) => i !== dims.length - 2),
+      ];
+      const walk = broadcast(y!.dims, ...scales);
       const run = (from: number, end: number): void =>
         walk.rows(from, end, (at, count, [p, q]) => {
           for (let i = 0; i < count; i++) {
