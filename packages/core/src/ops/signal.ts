@@ -33,8 +33,9 @@ function dft(c: Inference): void {
   if (onesided && shape[last] !== (inverse ? 2 : 1))
     c.fail(`transforms one side ${inverse ? 'back' : ''}, and so needs ${inverse ? 'complex' : 'real'} input`);
   const axis = c.has(2) ? c.integers(2)?.[0] : -2;
-  const length = c.has(1) ? (scalar(c, 1) ?? c.fresh(0, 0)) : undefined;
+  const length = c.has(1) ? scalar(c, 1) : undefined;
   const extent = (own: Dim): Dim => {
+    if (c.has(1) && length === undefined) return c.fresh(0, 0);
     if (inverse && onesided) return length ?? dim.mul(2, dim.sub(own, 1));
     return bins(length ?? own, onesided);
   };
@@ -58,8 +59,12 @@ function stft(c: Inference): void {
   const step = scalar(c, 1);
   if (typeof step === 'number' && step < 1) c.fail(`its frame_step is ${step}`);
   const window = c.has(2) ? ranked(c, 2, 1)[0] : undefined;
-  const given = c.has(3) ? (scalar(c, 3) ?? window ?? c.fresh(0, 2)) : undefined;
-  const frame = given ?? window ?? length;
+  const frame = (c.has(3) ? scalar(c, 3) : undefined) ?? window ?? (c.has(3) ? undefined : length);
+  // What follows from a size that only the run tells is told by the run, too.
+  if (frame === undefined) {
+    c.output(0, [batch, c.fresh(0, 1), c.fresh(0, 2), 2]);
+    return;
+  }
   vector(c, 2, frame);
   const frames = step === undefined ? c.fresh(0, 1) : dim.add(dim.floorDiv(dim.sub(length, frame), step), 1);
   c.output(0, [batch, frames, bins(frame, onesided), 2]);
