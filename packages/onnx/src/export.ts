@@ -118,7 +118,9 @@ class GraphWriter {
       return this.graph(typed?.graph ?? graph, typed?.inferred);
     };
     const attribute = Object.entries(node.attrs).map(([key, value]) => {
-      const type = schema.attributes[key]!.type;
+      const { type } = schema.attributes[key]!;
+      if (type === 'dims' && domain === '')
+        fail(`has sizes as its attribute "${key}": export the graph as it was before passes`);
       return { name: key, ...noLists, ...this.attribute(type, value, body) };
     });
     return { name, opType: op, domain, input: [...node.inputs], output: [...node.outputs], attribute };

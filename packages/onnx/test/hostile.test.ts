@@ -243,6 +243,11 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
   'an input whose size overflows': [model({ input: [value('x', 'float32', [2n ** 30n, 2n ** 30n])] }), 'LIMIT'],
   'an input of 1,000 axes': [model({ input: [value('x', 'float32', Array(1000).fill(2))] }), 'LIMIT'],
 
+  'sizes squared 30 times': [squares(30), 'LIMIT'],
+  'an expansion to 2^80 elements': [shaped('Expand', [2 ** 40, 2 ** 40]), 'LIMIT'],
+  'a constant of 2^80 elements': [shaped('ConstantOfShape', [2 ** 40, 2 ** 40]), 'LIMIT'],
+  'a constant of negative size': [shaped('ConstantOfShape', [-5]), 'BAD_GRAPH'],
+
   'subgraphs 200 deep': [model({ input: [value('x'), value('c', 'bool', [])], ...only(nested(200)) }), 'LIMIT'],
   'a subgraph that reads what nobody makes': [
     model({
@@ -295,6 +300,31 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
     'BAD_FILE',
   ],
 };
+
+/** Squares the number of elements `rounds` times. */
+function squares(rounds: number): Uint8Array {
+  const nodes = Array.from({ length: rounds }, (_, i) => [
+    node('Unsqueeze', [`v${i}`, 'zero'], [`row${i}`]),
+    node('Unsqueeze', [`v${i}`, 'one'], [`column${i}`]),
+    node('Mul', [`row${i}`, `column${i}`], [`product${i}`]),
+    node('Reshape', [`product${i}`, 'all'], [`v${i + 1}`]),
+  ]).flat();
+  const index = (name: string, of: number): ReturnType<typeof filled> => filled(name, 'int64', [1], [of]);
+  return model({
+    node: nodes,
+    input: [value('v0', 'float32', ['n'])],
+    output: [value(`v${rounds}`)],
+    initializer: [index('zero', 0), index('one', 1), index('all', -1)],
+  });
+}
+
+function shaped(op: string, shape: readonly number[]): Uint8Array {
+  return model({
+    node: [node(op, op === 'Expand' ? ['x', 'shape'] : ['shape'], ['y'])],
+    input: [value('x', 'float32', [1])],
+    initializer: [filled('shape', 'int64', [shape.length], shape)],
+  });
+}
 
 function only({ node: nodes, output }: ReturnType<typeof graph>): Partial<ReturnType<typeof graph>> {
   return { node: nodes, output };

@@ -1,0 +1,146 @@
+// Graphs written as ONNX come back as they were.
+
+import { type Attribute, dtypes, type Graph, isGraph, type Node, Tensor } from '@espalier/core';
+import { describe, expect, test } from 'vitest';
+import { exportOnnx, importOnnx } from '../src/index.ts';
+
+const node = (
+  op: string,
+  inputs: string[],
+  outputs: string[],
+  attrs: Node['attrs'] = {},
+  more: Partial<Node> = {},
+): Node => ({
+  name: `the ${op} of ${outputs[0]}`,
+  op,
+  domain: '',
+  inputs,
+  outputs,
+  attrs,
+  ...more,
+});
+
+const simple = (...nodes: readonly Node[]): Graph => ({
+  name: 'simple',
+  inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 3] }],
+  outputs: [nodes.at(-1)!.outputs[0]!],
+  nodes,
+  constants: new Map(),
+});
+
+/** As plain data, tensors as their bytes. */
+function plain(graph: Graph): unknown {
+  const value = (each: Attribute): unknown => {
+    if (isGraph(each)) return plain(each);
+    return typeof each === 'object' && 'dims' in each ? tensor(each) : each;
+  };
+  const tensor = (each: Tensor): unknown => ({
+    type: each.type,
+    dims: each.dims,
+    data: each.type === 'string' ? each.data : [...each.bytes],
+  });
+  return {
+    ...graph,
+    constants: [...graph.constants].map(([name, each]) => [name, tensor(each)]),
+    nodes: graph.nodes.map((each) => ({
+      ...each,
+      attrs: Object.fromEntries(Object.entries(each.attrs).map(([key, held]) => [key, value(held)])),
+    })),
+  };
+}
+
+async function roundTrip(graph: Graph): Promise<Graph> {
+  return (await importOnnx(exportOnnx(graph))).graph;
+}
+
+describe('a graph written and read', () => {
+  test('is the same: attributes, bodies, symbols, options left out', async () => {
+    const branch = (op: string): Graph => ({
+      name: `${op} branch`,
+      inputs: [],
+      outputs: [`${op}_y`],
+      nodes: [node(op, ['r', 'half'], [`${op}_y`])],
+      constants: new Map([['half', new Tensor('float32', [0.5], [])]]),
+    });
+    const graph: Graph = {
+      name: 'everything',
+      inputs: [
+        { name: 'x', dtype: 'float32', shape: ['batch', 3, 'seq', 'batch*seq+1'] },
+        { name: 'if', dtype: 'bool', shape: [] },
+      ],
+      outputs: ['y', 'z'],
+      nodes: [
+        node('Transpose', ['x'], ['t'], { perm: [0, 1, 3, 2] }),
+        node('LeakyRelu', ['t'], ['l'], { alpha: Math.fround(0.1) }),
+        node('Clip', ['l', '', 'max'], ['r']),
+        node('If', ['if'], ['y'], { then_branch: branch('Add'), else_branch: branch('Mul') }),
+        node('ConstantOfShape', ['shape'], ['z'], { value: new Tensor('int8', [7], [1]) }),
+        node('ArgMax', ['r'], ['unused'], { axis: -1, keepdims: 0 }),
+      ],
+      constants: new Map([
+        ['max', new Tensor('float32', [6], [])],
+        ['shape', new Tensor('int64', [2n, 2n])],
+      ]),
+    };
+    expect(plain(await roundTrip(graph))).toEqual(plain(graph));
+  });
+
+  test.each(Object.keys(dtypes).filter((dtype) => dtype !== 'string') as (keyof typeof dtypes)[])(
+    'keeps constants of %s',
+    async (dtype) => {
+      const bytes = Uint8Array.from({ length: (dtypes[dtype].bits * 8) / 8 }, (_, i) =>
+        dtype === 'bool' ? i & 1 : 3 * i,
+      );
+      const constants = new Map([['c', Tensor.fromBytes(dtype, bytes, [8])]]);
+      const graph: Graph = { ...simple(node('Identity', ['c'], ['y'])), constants };
+      expect(plain(await roundTrip(graph))).toEqual(plain(graph));
+    },
+  );
+
+  test('keeps strings, empty tensors and odd names', async () => {
+    const constants = new Map([
+      ['c', new Tensor('string', ['', 'ü', '\0'], [3, 1])],
+      ['empty', new Tensor('float32', [], [0, 4])],
+      ['a name/with.everything: é', new Tensor('float32', [1])],
+    ]);
+    const graph: Graph = { ...simple(node('Identity', ['c'], ['y']), node('Identity', ['empty'], ['z'])), constants };
+    expect(plain(await roundTrip(graph))).toEqual(plain(graph));
+  });
+
+  test("keeps Espalier's own ops, sizes as expressions", async () => {
+    const dims = node(
+      'Dims',
+      [],
+      ['y'],
+      { dims: ['batch', 3, 'batch+1'], dtype: 'int64', scalar: 0 },
+      { domain: 'espalier' },
+    );
+    const graph = simple(dims);
+    expect(plain(await roundTrip(graph))).toEqual(plain(graph));
+    expect((await importOnnx(exportOnnx(graph))).metadata.opsets).toEqual({ espalier: 1 });
+  });
+});
+
+describe('the file', () => {
+  test('is of opset 22, or of the first that has the ops', async () => {
+    const opsets = async (...nodes: Node[]): Promise<unknown> =>
+      (await importOnnx(exportOnnx(simple(...nodes)))).metadata.opsets;
+    expect(await opsets(node('Relu', ['x'], ['y']))).toEqual({ '': 22 });
+    expect(await opsets(node('Relu', ['x'], ['h']), node('Swish', ['h'], ['y']))).toEqual({ '': 24 });
+  });
+
+  test('says who wrote it, and what it was told to say', async () => {
+    const { metadata } = await importOnnx(
+      exportOnnx(simple(node('Relu', ['x'], ['y'])), { properties: { sparsity: '0.9' } }),
+    );
+    expect(metadata).toMatchObject({ producer: 'espalier', irVersion: 10, properties: { sparsity: '0.9' } });
+  });
+
+  test('is not written for what ONNX cannot say', () => {
+    const fused = node('Relu', ['x'], ['y'], {}, { epilogue: [{ op: 'Relu', attrs: {}, inputs: [], position: 0 }] });
+    expect(() => exportOnnx(simple(fused))).toThrow(/is fused/);
+    const reshaped = node('Reshape', ['x'], ['y'], { shape: ['batch*3'] });
+    expect(() => exportOnnx(simple(reshaped))).toThrow(/"shape"/);
+    expect(() => exportOnnx(simple(node('Mystery', ['x'], ['y'])))).toThrow(/Mystery/);
+  });
+});
