@@ -19,7 +19,7 @@ type Tree =
 interface State {
   readonly test?: Test;
   readonly assert?: Assertion;
-  next: number[];
+  readonly next: readonly number[];
 }
 
 /** A compiled pattern. State 0 accepts. */

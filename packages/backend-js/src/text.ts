@@ -39,7 +39,7 @@ export function fromText(dtype: DType, node: string): (text: string) => number |
   const { kind, bits } = dtypes[dtype];
   const fail = (text: string, why: string): never => {
     const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-    throw new EspalierError('BAD_INPUT', `${node} (Cast): "${shown}" ${why}`, { node });
+    throw new EspalierError('BAD_INPUT', `${node}: "${shown}" ${why}`, { node });
   };
   const toNumber = (text: string): number => {
     if (decimal.test(text)) return Number(text);

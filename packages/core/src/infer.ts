@@ -144,7 +144,7 @@ export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode 
     });
     return { ...value, assumed: [...assumed, ...value.assumed] };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && !error.message.includes(node.name)) {
+    if (error instanceof Error && 'code' in error && !error.message.startsWith(`${node.name} (`)) {
       const { code } = error as EspalierError;
       const text = `${node.name} (${label(node)}): ${error.message}`;
       if (code === 'UNSUPPORTED') {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Attributes, Dim, DType } from '../src/index.ts';
+import { type Attributes, type Dim, type DType, inferNode, onnxOps } from '../src/index.ts';
 import { infer, sizes, value } from './infer.ts';
 
 /** The output for inputs of one dtype whose contents are known: lists, or one element for a scalar. */
@@ -154,6 +154,12 @@ describe('shape arithmetic', () => {
 });
 
 describe('signatures', () => {
+  it('name the node, however short its name', () => {
+    const node = { name: 'o', op: 'Add', domain: '', inputs: ['x', 'y'], outputs: ['z'], attrs: {} };
+    const facts: Record<string, ReturnType<typeof value>> = { x: value([2]), y: value([3]) };
+    expect(() => inferNode(node, onnxOps, (name) => facts[name])).toThrow(/^o \(Add\): dimensions/);
+  });
+
   it('refuse shapes that cannot broadcast, naming the node', () => {
     expect(() =>
       reckon('Add', [

@@ -1,8 +1,6 @@
 /** Short forms for writing schemas. */
 
-import { dim } from '../dim.ts';
 import type { AttributeSchema, Inference, OpSchema, ParamSchema } from '../schema.ts';
-import { broadcastShapes } from '../shape.ts';
 
 /**
  * Parameters from `'name:type'`: `'B?:T'` is optional, `'...inputs:T'` variadic, `'...~inputs:V'` variadic with mixed dtypes.
@@ -53,10 +51,4 @@ export const attr = {
 /** The output has the first input's shape. */
 export function sameShape(c: Inference): void {
   c.output(0, c.shape(0));
-}
-
-/** The output has the shape that all inputs broadcast to. */
-export function broadcastAll(c: Inference): void {
-  const shapes = Array.from({ length: c.inputCount }, (_, i) => c.shape(i));
-  c.output(0, broadcastShapes(...shapes));
 }
