@@ -39,7 +39,8 @@ export class Sampler {
       this.index[at] = this.inside(axis, this.fold(axis, roundHalfEven(x)));
       return;
     }
-    const place = this.fold(axis, x);
+    // Cubic convolution folds each of its points instead, as PyTorch does.
+    const place = this.mode === 'cubic' ? x : this.fold(axis, x);
     const floor = Math.floor(place);
     const rest = place - floor;
     if (this.mode === 'linear') {

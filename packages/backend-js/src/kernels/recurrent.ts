@@ -130,7 +130,8 @@ const lstm: Layer = {
         const state = forget * c[s] + input * g(clip(sum(3)));
         const output = f(clip(sum(1) + peep(1, state)));
         c[s] = state;
-        h[s] = output * last(clip(state));
+        // Not clipped: onnxruntime clips gates only.
+        h[s] = output * last(state);
       }
     }
   },

@@ -29,7 +29,10 @@ interface Taps {
   readonly outside: Uint8Array;
 }
 
-/** The place in the input of position `x` of an output of `size`, along an axis of `length`. Source: ONNX Resize-19. */
+/**
+ * The place in the input of position `x` of an output of `size`, along an axis of `length`. Source: ONNX Resize-19.
+ * To float32, which brings what is meant to lie on a point, or halfway between two, there.
+ */
 function place(
   mode: string,
   x: number,
@@ -38,22 +41,23 @@ function place(
   start: number,
   end: number,
 ): number {
-  // Fractional where it comes from a scale: that is what the specification's tests take.
-  const resized = length * scale;
   switch (mode) {
-    case 'align_corners':
-      return resized === 1 ? 0 : (x * (length - 1)) / (resized - 1);
+    case 'align_corners': {
+      // Fractional where it comes from a scale: that is what the specification's tests take.
+      const resized = Math.fround(length * scale);
+      return resized === 1 ? 0 : Math.fround((x * (length - 1)) / (resized - 1));
+    }
     case 'asymmetric':
-      return x / scale;
+      return Math.fround(x / scale);
     case 'pytorch_half_pixel':
-      return resized > 1 ? (x + 0.5) / scale - 0.5 : 0;
+      return size > 1 ? Math.fround((x + 0.5) / scale - 0.5) : 0;
     case 'half_pixel_symmetric':
-      return (length / 2) * (1 - size / resized) + (x + 0.5) / scale - 0.5;
+      return Math.fround((length / 2) * (1 - size / (length * scale)) + (x + 0.5) / scale - 0.5);
     case 'tf_crop_and_resize':
-      if (resized === 1) return 0.5 * (start + end) * (length - 1);
-      return start * (length - 1) + (x * (end - start) * (length - 1)) / (resized - 1);
+      if (size === 1) return Math.fround(0.5 * (start + end) * (length - 1));
+      return Math.fround(start * (length - 1) + (x * (end - start) * (length - 1)) / (size - 1));
     default:
-      return (x + 0.5) / scale - 0.5;
+      return Math.fround((x + 0.5) / scale - 0.5);
   }
 }
 
@@ -231,7 +235,9 @@ function gridSample({ inputs: [x, grid], outputs: [y], attrs }: Operands): Phase
     for (let axis = 0; axis < rank; axis++) {
       const g = grid!.data[unit * rank + rank - 1 - axis];
       const length = spatial[axis];
-      sampler.move(axis + 3 - rank, isAligned ? ((g + 1) / 2) * (length - 1) : ((g + 1) * length - 1) / 2);
+      const at = isAligned ? ((g + 1) / 2) * (length - 1) : ((g + 1) * length - 1) / 2;
+      // To float32, which brings what is meant to lie halfway between two points there.
+      sampler.move(axis + 3 - rank, Math.fround(at));
     }
     const image = Math.floor(unit / positions);
     for (let c = 0; c < channels; c++) {

@@ -1,7 +1,7 @@
 /** Reductions along axes. */
 
 import { type Dim, dim } from '../dim.ts';
-import { type DType, floats } from '../dtype.ts';
+import { type DType, floats, integerRange } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { normalizeAxis } from '../shape.ts';
 import { ranked } from './check.ts';
@@ -19,7 +19,10 @@ export function reducedAxes(given: readonly number[], rank: number, noop: boolea
   return [...new Set(given.map((axis) => normalizeAxis(axis, rank)))].sort((a, b) => a - b);
 }
 
-type Fold = (a: Dim, b: Dim) => Dim;
+interface Fold {
+  dims(a: Dim, b: Dim): Dim;
+  numbers(a: number, b: number): number;
+}
 
 function reduce(c: Inference, fold: Fold | undefined): void {
   const shape = c.shape(0);
@@ -36,9 +39,19 @@ function reduce(c: Inference, fold: Fold | undefined): void {
   }
   const axes = reducedAxes(given, shape.length, c.int('noop_with_empty_axes') !== 0);
   const reduced = shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d]));
+  const contents = fold && axes.length === shape.length ? folded(c, fold) : undefined;
+  c.output(0, reduced, contents === undefined ? {} : { contents: [contents] });
+}
+
+/** The fold of all elements of the first input, where they are known and what they give is no overflow. */
+function folded(c: Inference, fold: Fold): Dim | undefined {
   const contents = c.contents(0);
-  const isWhole = axes.length === shape.length && contents && contents.length > 0;
-  c.output(0, reduced, fold && isWhole ? { contents: [contents.reduce(fold)] } : {});
+  if (!contents || contents.length === 0) return undefined;
+  const numbers = c.integers(0);
+  if (!numbers) return contents.reduce(fold.dims);
+  const result = numbers.reduce(fold.numbers);
+  const [least, greatest] = integerRange(c.input(0).dtype);
+  return Number.isSafeInteger(result) && result >= least && result <= greatest ? result : undefined;
 }
 
 function reduction(
@@ -64,11 +77,11 @@ const withLimits = [1, 11, 12, 13, 18, 20];
 const logs = [1, 11, 13, 18, 28];
 
 export const reductions: readonly OpSchema[] = [
-  reduction('ReduceSum', [1, 11, 13], [11], numeric, dim.add),
+  reduction('ReduceSum', [1, 11, 13], [11], numeric, { dims: dim.add, numbers: (a, b) => a + b }),
   reduction('ReduceMean', plain, [11, 13], numeric),
-  reduction('ReduceMax', withLimits, [11, 12, 13, 20], ordered, dim.max),
-  reduction('ReduceMin', withLimits, [11, 12, 13, 20], ordered, dim.min),
-  reduction('ReduceProd', plain, [11, 13], numeric, dim.mul),
+  reduction('ReduceMax', withLimits, [11, 12, 13, 20], ordered, { dims: dim.max, numbers: (a, b) => Math.max(a, b) }),
+  reduction('ReduceMin', withLimits, [11, 12, 13, 20], ordered, { dims: dim.min, numbers: (a, b) => Math.min(a, b) }),
+  reduction('ReduceProd', plain, [11, 13], numeric, { dims: dim.mul, numbers: (a, b) => a * b }),
   reduction('ReduceL1', plain, [11, 13], numeric),
   reduction('ReduceL2', plain, [11, 13], numeric),
   reduction('ReduceLogSum', logs, [11, 13, 28], numeric),
