@@ -44,7 +44,9 @@ async function fold(graph: Graph, context: PassContext, dequantize: boolean): Pr
   const { fresh } = context.inferred(graph);
   for (const node of editor.nodes()) {
     const inputs = node.inputs.map((name) => editor.constant(name));
-    if (!inputs.some(Boolean) || node.inputs.some((name, i) => name !== '' && !inputs[i])) continue;
+    if (node.inputs.some((name, i) => name !== '' && !inputs[i])) continue;
+    // Other nodes without operands are sizes, which only a run knows.
+    if (!inputs.some(Boolean) && node.op !== 'ConstantOfShape') continue;
     const dequantizes = isDequantization(node, editor);
     if (node.domain !== '' || node.epilogue || !isDeterministic(node) || (dequantizes && !dequantize)) continue;
     const outputs = node.outputs.filter((name) => name !== '').map((name) => editor.facts(name)!);

@@ -1,9 +1,9 @@
 /** Attention written out: softmax(scale Q K^T + mask) V, with the transposes around it. */
 
-import { ESPALIER, type Node, Tensor } from '@espalier/core';
+import { type Dim, dim, ESPALIER, type Node, type Shape, Tensor } from '@espalier/core';
 import { Chain } from '../rewrite/chain.ts';
 import { Editor, isPlain, makeNode, sameShape } from '../rewrite/editor.ts';
-import { isPerm, otherInput, permOf } from '../rewrite/match.ts';
+import { axesOf, isPerm, otherInput, permOf } from '../rewrite/match.ts';
 import { elementAt, tensorOf } from '../rewrite/values.ts';
 import type { Pass } from './pass.ts';
 
@@ -29,12 +29,20 @@ interface Mask {
   readonly isInverted?: boolean;
 }
 
+/** A value, and how it has to be transposed to be `[B,H,S,D]`. */
+interface Operand {
+  readonly name: string;
+  readonly perm: readonly number[];
+}
+
 interface Found {
   readonly nodes: ReadonlySet<Node>;
-  readonly q: string;
-  /** The keys as the product of scores reads them: `[B,H,D,S]`. */
-  readonly kT: string;
-  readonly v: string;
+  readonly rank: number;
+  readonly q: Operand;
+  readonly k: Operand;
+  readonly v: Operand;
+  /** Query heads that share a head of K and V. */
+  readonly groups: number;
   readonly scale: number;
   readonly masks: readonly Mask[];
   readonly nanToZero: boolean;
@@ -43,6 +51,10 @@ interface Found {
 /** Scores that are filled with less than this are lost in it when they are added instead. */
 const ABYSS = -1e30;
 const MOST_MASKS = 4;
+
+const asIs = [0, 1, 2, 3];
+const swapHeads = [0, 2, 1, 3];
+const swapLast = [0, 1, 3, 2];
 
 class Matcher {
   private readonly editor: Editor;
@@ -58,7 +70,7 @@ class Matcher {
     nodes.add(last);
     const [output, v] = last.inputs as [string, string];
     const guarded = this.guarded(output);
-    const weights = guarded ?? output;
+    const weights = guarded?.softmax ?? output;
     const softmax = this.take(weights, 'Softmax');
     const rank = editor.shape(weights).length;
     const axis = (softmax?.attrs['axis'] as number | undefined) ?? -1;
@@ -67,12 +79,49 @@ class Matcher {
     const product = this.product(softmax.inputs[0]!, masks);
     if (!product) return undefined;
     nodes.add(product);
+    const isMask = masks.length === 1 && masks[0]!.fill === undefined && guarded?.seen === masks[0]!.value;
+    if (guarded?.seen !== undefined && guarded.seen !== softmax.inputs[0] && !isMask) return undefined;
     const [q, kT] = product.inputs.map((name) => this.unscaled(name)) as [string, string];
     const shapes = [q, kT, v].map((name) => editor.shape(name));
     const batch = shapes[0]!.slice(0, -2);
     if (!shapes.every((shape) => shape.length === rank && sameShape(shape.slice(0, -2), batch))) return undefined;
     if (!editor.isClosed(nodes, last.outputs[0]!)) return undefined;
-    return { nodes, q, kT, v, scale: this.scale, masks, nanToZero: guarded !== undefined };
+    const operands = this.shared(q, kT, v) ?? {
+      q: { name: q, perm: asIs },
+      k: { name: kT, perm: swapLast },
+      v: { name: v, perm: asIs },
+      groups: 1,
+    };
+    return { nodes, rank, ...operands, scale: this.scale, masks, nanToZero: guarded !== undefined };
+  }
+
+  /** Keys and values whose heads were repeated, each for several query heads in a row, as they were before. */
+  private shared(q: string, kT: string, v: string): Pick<Found, 'q' | 'k' | 'v' | 'groups'> | undefined {
+    const transpose = this.editor.madeBy(kT, 'Transpose');
+    if (!isPerm(permOf(this.editor, transpose), ...swapLast)) return undefined;
+    const [k, w] = [this.beforeRepeat(transpose!.inputs[0]!), this.beforeRepeat(v)];
+    if (!k || !w || k.times !== w.times) return undefined;
+    const operand = (name: string): Operand => ({ name, perm: asIs });
+    return { q: operand(q), k: operand(k.name), v: operand(w.name), groups: k.times };
+  }
+
+  /** `[B,H,S,D]` behind `Reshape(Expand(Unsqueeze(x, 2)))`. */
+  private beforeRepeat(name: string): { name: string; times: number } | undefined {
+    const { editor } = this;
+    const expand = editor.madeBy(editor.madeBy(name, 'Reshape')?.inputs[0], 'Expand');
+    const lifted = expand && editor.madeBy(expand.inputs[0], 'Unsqueeze', 'Reshape');
+    if (!lifted) return undefined;
+    const [before, single, many, after] = [lifted.inputs[0]!, expand.inputs[0]!, expand.outputs[0]!, name].map(
+      (value) => editor.shape(value),
+    ) as [Shape, Shape, Shape, Shape];
+    const times = many[2];
+    if (before.length !== 4 || after.length !== 4 || typeof times !== 'number') return undefined;
+    const [batch, heads, ...rest] = before as [Dim, Dim, Dim, Dim];
+    const isRepeat =
+      sameShape(single, [batch, heads, 1, ...rest]) &&
+      sameShape(many, [batch, heads, times, ...rest]) &&
+      sameShape(after, [batch, dim.mul(heads, times), ...rest]);
+    return isRepeat && editor.isGlobal(before) ? { name: lifted.inputs[0]!, times } : undefined;
   }
 
   private take(name: string, ...ops: readonly string[]): Node | undefined {
@@ -81,14 +130,25 @@ class Matcher {
     return node;
   }
 
-  /** The softmax in `Where(IsNaN(softmax), 0, softmax)`. */
-  private guarded(name: string): string | undefined {
-    const choice = this.editor.madeBy(name, 'Where');
-    const test = this.editor.madeBy(choice?.inputs[0], 'IsNaN');
-    const value = choice?.inputs[2];
-    if (!choice || test?.inputs[0] !== value || this.editor.scalar(choice.inputs[1]) !== 0) return undefined;
-    this.nodes.add(choice).add(test!);
-    return value;
+  /**
+   * The softmax in `Where(IsNaN(softmax), 0, softmax)`, or in what ONNX's own Attention does where a query sees nothing:
+   * `Where(ReduceMax(x) == -Infinity, 0, softmax)`; then `seen` is x.
+   */
+  private guarded(name: string): { softmax: string; seen?: string } | undefined {
+    const { editor, nodes } = this;
+    const choice = editor.madeBy(name, 'Where');
+    const test = editor.madeBy(choice?.inputs[0], 'IsNaN', 'Equal');
+    const softmax = choice?.inputs[2];
+    if (!test || softmax === undefined || editor.scalar(choice!.inputs[1]) !== 0) return undefined;
+    nodes.add(choice!).add(test);
+    if (test.op === 'IsNaN') return test.inputs[0] === softmax ? { softmax } : undefined;
+    const most = test.inputs.map((input) => editor.madeBy(input, 'ReduceMax')).find((node) => node);
+    const limit = most && otherInput(test, most.outputs[0]!);
+    if (!most || editor.scalar(limit) !== Number.NEGATIVE_INFINITY || (most.attrs['keepdims'] ?? 1) !== 1)
+      return undefined;
+    nodes.add(most);
+    const [seen] = most.inputs as [string];
+    return isPerm(axesOf(editor, most), editor.shape(seen).length - 1) ? { softmax, seen } : undefined;
   }
 
   /** The product that scores come from. */
@@ -100,7 +160,8 @@ class Matcher {
       // A factor outside a mask would be the mask's too.
       const step = inner === name && masks.length < MOST_MASKS ? this.masked(name) : undefined;
       if (!step) return undefined;
-      masks.push(step.mask);
+      // Softmax does not tell -0 from 0.
+      if (this.editor.scalar(step.mask.value) !== 0 || step.mask.fill !== undefined) masks.push(step.mask);
       name = step.scores;
     }
   }
@@ -148,8 +209,6 @@ class Matcher {
   }
 }
 
-const swapHeads = [0, 2, 1, 3];
-
 class Writer {
   private readonly editor: Editor;
   private readonly last: Node;
@@ -165,7 +224,7 @@ class Writer {
 
   write(): void {
     const { editor, found, last, chain } = this;
-    const isFlat = editor.shape(found.q).length === 3;
+    const isFlat = found.rank === 3;
     const reader = editor.onlyReader(last.outputs[0]!);
     const swapped = isPerm(permOf(editor, reader), ...swapHeads) ? reader : undefined;
     const sources = isFlat ? this.flat() : this.perHead(swapped !== undefined);
@@ -197,9 +256,9 @@ class Writer {
 
   /** Operands of one head: `[B,S,D]` as `[B,1,S,D]`. */
   private flat(): { layout: 'BHSD'; q: string; k: string; v: string } {
-    const { q, kT, v } = this.found;
+    const { q, k, v } = this.found;
     const lift = (name: string): string => this.chain.add('Unsqueeze', [name, this.axisOne()]);
-    return { layout: 'BHSD', q: lift(q), k: lift(this.transposed(kT, [0, 2, 1])), v: lift(v) };
+    return { layout: 'BHSD', q: lift(q.name), k: lift(this.transposed(k.name, [0, 2, 1])), v: lift(v.name) };
   }
 
   private axisOne(): string {
@@ -208,18 +267,15 @@ class Writer {
 
   /** Operands in the layout that takes fewer transposes, those already there counted. */
   private perHead(isSwapped: boolean): { layout: 'BHSD' | 'BSHD'; q: string; k: string; v: string } {
-    const { q, kT, v } = this.found;
-    const perms = { BHSD: [0, 1, 2, 3], BSHD: swapHeads };
-    const operands = (perm: readonly number[]): readonly [string, readonly number[]][] => [
-      [q, perm],
-      [kT, perm.map((axis) => [0, 1, 3, 2][axis]!)],
-      [v, perm],
-    ];
+    const { q, k, v } = this.found;
+    const perms = { BHSD: asIs, BSHD: swapHeads };
+    const operands = (layout: 'BHSD' | 'BSHD'): readonly (readonly [string, readonly number[]])[] =>
+      [q, k, v].map(({ name, perm }) => [name, perms[layout].map((axis) => perm[axis]!)]);
     const transposes = (layout: 'BHSD' | 'BSHD'): number =>
-      operands(perms[layout]).filter(([name, perm]) => !this.isFree(name, perm)).length +
+      operands(layout).filter(([name, perm]) => !this.isFree(name, perm)).length +
       Number(isSwapped === (layout === 'BHSD'));
     const layout = transposes('BSHD') < transposes('BHSD') ? 'BSHD' : 'BHSD';
-    const [Q, K, V] = operands(perms[layout]).map(([name, perm]) => this.transposed(name, perm));
+    const [Q, K, V] = operands(layout).map(([name, perm]) => this.transposed(name, perm));
     return { layout, q: Q!, k: K!, v: V! };
   }
 
@@ -247,9 +303,11 @@ class Writer {
     if (!first) return undefined;
     const lift = (name: string): string =>
       isFlat && this.editor.shape(name).length === 3 ? this.chain.add('Unsqueeze', [name, this.axisOne()]) : name;
-    if (masks.length === 1 && first.fill === Number.NEGATIVE_INFINITY)
-      return lift(first.isInverted ? this.chain.add('Not', [first.value]) : first.value);
-    const dtype = this.editor.dtype(q);
+    if (masks.length === 1 && first.fill === Number.NEGATIVE_INFINITY) {
+      const value = lift(first.value);
+      return first.isInverted ? this.chain.add('Not', [value]) : value;
+    }
+    const dtype = this.editor.dtype(q.name);
     const number = (value: number): string => this.chain.constant(tensorOf(dtype, [], [value]));
     const added = masks.map(({ value, fill, isInverted }) => {
       if (fill === undefined) return lift(value);
@@ -261,12 +319,11 @@ class Writer {
 
   /** The only mask, where it is a constant that hides exactly the keys after each query's position. */
   private causalMask(): Mask | undefined {
-    const { masks, q, kT } = this.found;
+    const { masks, q, v } = this.found;
     const [mask] = masks;
     const tensor = mask && this.editor.constant(mask.value);
-    const size = this.editor.shape(q).at(-2)!;
-    if (!tensor || masks.length > 1 || typeof size !== 'number' || this.editor.shape(kT).at(-1) !== size)
-      return undefined;
+    const [size, keys] = [q, v].map(({ name }) => this.editor.shape(name).at(-2));
+    if (!tensor || masks.length > 1 || typeof size !== 'number' || keys !== size) return undefined;
     if (tensor.size !== size * size || tensor.dims.at(-1) !== size || size < 2) return undefined;
     const seen = mask.fill === undefined ? 0 : mask.isInverted ? 0 : 1;
     const isHidden = (value: number): boolean => (mask.fill === undefined ? value < ABYSS : value !== seen);
@@ -286,15 +343,16 @@ class Writer {
     output: string,
   ): void {
     const { scale, nanToZero } = this.found;
-    const dtype = this.editor.dtype(this.found.q);
+    const dtype = this.editor.dtype(this.found.q.name);
     const number = (value: number): string => parts.constant(tensorOf(dtype, [], [value]));
     const isSwapped = layout === 'BSHD';
     const heads = (name: string): string => (isSwapped ? parts.add('Transpose', [name], { perm: swapHeads }) : name);
-    const keys = parts.add('Transpose', [k!], { perm: isSwapped ? [0, 2, 3, 1] : [0, 1, 3, 2] });
+    const shared = (name: string, shape: Shape): string => this.repeated(parts, heads(name), shape);
+    const keys = parts.add('Transpose', [shared(k!, this.headShape(this.found.k))], { perm: swapLast });
     const queries = scale === 1 ? heads(q!) : parts.add('Mul', [heads(q!), number(scale)]);
     let running = parts.add('MatMul', [queries, keys]);
     if (causal) {
-      const size = this.editor.shape(this.found.q).at(-2) as number;
+      const size = this.editor.shape(this.found.q.name).at(-2) as number;
       const seen = new Tensor(
         'bool',
         new Uint8Array(size * size).map((_, i) => Number(i % size <= Math.floor(i / size))),
@@ -309,7 +367,23 @@ class Writer {
     }
     running = parts.add('Softmax', [running], { axis: -1 });
     if (nanToZero) running = parts.add('Where', [parts.add('IsNaN', [running]), number(0), running]);
-    if (isSwapped) parts.add('Transpose', [parts.add('MatMul', [running, heads(v!)])], { perm: swapHeads }, output);
-    else parts.add('MatMul', [running, heads(v!)], {}, output);
+    const values = shared(v!, this.headShape(this.found.v));
+    if (isSwapped) parts.add('Transpose', [parts.add('MatMul', [running, values])], { perm: swapHeads }, output);
+    else parts.add('MatMul', [running, values], {}, output);
+  }
+
+  private headShape({ name, perm }: Operand): Shape {
+    const shape = this.editor.shape(name);
+    return shape.length === 4 ? perm.map((axis) => shape[axis]!) : shape;
+  }
+
+  /** Heads of `[B,H,S,D]` repeated, each for its group of query heads. */
+  private repeated(parts: Chain, name: string, shape: Shape): string {
+    const { groups } = this.found;
+    if (groups === 1) return name;
+    const [batch, heads, ...rest] = shape as [Dim, Dim, Dim, Dim];
+    const single = parts.add('Reshape', [name], { shape: [batch, heads, 1, ...rest] });
+    const many = parts.add('Expand', [single], { shape: [batch, heads, groups, ...rest] });
+    return parts.add('Reshape', [many], { shape: [batch, dim.mul(heads, groups), ...rest] });
   }
 }
