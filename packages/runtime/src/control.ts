@@ -1,9 +1,8 @@
 /** If, Loop and Scan: the parts of a graph that are not straight lines. */
 
 import { type Attributes, bindShape, byteLength, EspalierError, normalizeAxis, sizeOf, Tensor } from '@espalier/core';
-import { type Bindings, bindFeeds } from './bind.ts';
 import type { Control, Executable } from './executable.ts';
-import { Frame } from './frame.ts';
+import type { Frame } from './frame.ts';
 
 /** Runs a control-flow node and sets its outputs in `frame`. */
 export async function runControl(frame: Frame, { assignment: { node, call }, branches }: Control): Promise<void> {
@@ -13,7 +12,7 @@ export async function runControl(frame: Frame, { assignment: { node, call }, bra
   for (let i = 0; i < node.inputs.length; i++) inputs.push(await read(i));
   let outputs: readonly Tensor[];
   if (node.op === 'If')
-    outputs = await runBody(frame, branches.get(isTrue(inputs[0]) ? 'then_branch' : 'else_branch')!, []);
+    outputs = await frame.runInner(branches.get(isTrue(inputs[0]) ? 'then_branch' : 'else_branch')!, []);
   else if (node.op === 'Loop') outputs = await runLoop(frame, branches.get('body')!, inputs, node.outputs);
   else outputs = await runScan(frame, branches.get('body')!, inputs as Tensor[], call.attrs, node.name);
   node.outputs.forEach((name, i) => {
@@ -23,22 +22,6 @@ export async function runControl(frame: Frame, { assignment: { node, call }, bra
 
 function isTrue(condition: Tensor | undefined): boolean {
   return condition === undefined || Boolean((condition.data as Uint8Array)[0]);
-}
-
-async function runBody(frame: Frame, body: Executable, inputs: readonly Tensor[]): Promise<Tensor[]> {
-  const { graph } = body.planned;
-  const feeds = new Map(graph.inputs.map((input, i) => [input.name, inputs[i]!]));
-  const at: Bindings = { ...frame.at };
-  // What the body's own sizes were in the iteration before must not bind those of this one.
-  for (const input of graph.inputs)
-    for (const d of input.shape) if (typeof d === 'string' && d.startsWith('_')) delete at[d];
-  bindFeeds(graph.inputs, feeds, at);
-  const inner = new Frame(body, feeds, at, frame.options, frame);
-  try {
-    return await inner.run(graph.outputs);
-  } finally {
-    inner.release();
-  }
 }
 
 async function runLoop(
@@ -55,7 +38,7 @@ async function runLoop(
   for (let i = 0; more && i < limit; i++) {
     if (slicer.due) await slicer.pause();
     const iteration = new Tensor('int64', BigInt64Array.of(BigInt(i)), []);
-    const results = await runBody(frame, body, [iteration, new Tensor('bool', Uint8Array.of(1), []), ...carried]);
+    const results = await frame.runInner(body, [iteration, new Tensor('bool', Uint8Array.of(1), []), ...carried]);
     more = isTrue(results[0]);
     carried = results.slice(1, 1 + carried.length);
     scans.forEach((scan, s) => void scan.push(results[1 + carried.length + s]!));
@@ -95,7 +78,7 @@ async function runScan(
   for (let i = 0; i < length; i++) {
     if (slicer.due) await slicer.pause();
     const elements = sources.map((source, s) => take(source, axes[s]!, reversed[s] ? length - 1 - i : i));
-    const outputs = await runBody(frame, body, [...carried, ...elements]);
+    const outputs = await frame.runInner(body, [...carried, ...elements]);
     carried = outputs.slice(0, states);
     results.forEach((result, r) => void result.push(outputs[states + r]!));
   }

@@ -15,7 +15,7 @@ import {
   type ValueFacts,
 } from '@espalier/core';
 import type { Assignment } from '@espalier/planner';
-import { type Bindings, unify } from './bind.ts';
+import { type Bindings, bindFeeds, unify } from './bind.ts';
 import { runControl } from './control.ts';
 import { bytesOf, type Evaluation, type Executable, type Region, type ShapeQuestion, toBuffer } from './executable.ts';
 import type { Kept } from './pool.ts';
@@ -99,6 +99,23 @@ export class Frame {
       }
       return false;
     });
+  }
+
+  /** Runs a body of control flow, which sees this frame's values, and gives its outputs. */
+  async runInner(body: Executable, inputs: readonly Tensor[]): Promise<Tensor[]> {
+    const { graph } = body.planned;
+    const feeds = new Map(graph.inputs.map((input, i) => [input.name, inputs[i]!]));
+    const at: Bindings = { ...this.at };
+    // What the body's own sizes were in the iteration before must not bind those of this one.
+    for (const input of graph.inputs)
+      for (const d of input.shape) if (typeof d === 'string' && d.startsWith('_')) delete at[d];
+    bindFeeds(graph.inputs, feeds, at);
+    const inner = new Frame(body, feeds, at, this.options, this);
+    try {
+      return await inner.run(graph.outputs);
+    } finally {
+      inner.release();
+    }
   }
 
   /** Gives the memory back. */
