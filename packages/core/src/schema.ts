@@ -37,8 +37,6 @@ export interface OpSchema {
   readonly shapeInputs?: readonly number[];
   /** True when the first output is the first input's bytes with another shape: no kernel is needed. */
   readonly view?: boolean;
-  /** True when the same inputs may give other outputs: such a node is not folded, nor merged with its like. */
-  readonly nondeterministic?: boolean;
   /** Says the outputs' shapes (and contents, where they are shape arithmetic). */
   infer(context: Inference): void;
 }

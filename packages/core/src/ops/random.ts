@@ -6,7 +6,6 @@ import { dtypeAttribute } from './cast.ts';
 import { positive, ranked } from './check.ts';
 import { attr, op, params } from './define.ts';
 
-const versions = { widened: [22], nondeterministic: true };
 const normal = { mean: attr.float(0), scale: attr.float(1) };
 const uniform = { low: attr.float(0), high: attr.float(1) };
 const seeded = { seed: attr.float(), dtype: attr.int() };
@@ -26,7 +25,7 @@ const like =
 
 const source = (name: string, attributes: OpSchema['attributes']): OpSchema =>
   op(name, [1, 22], {
-    ...versions,
+    widened: [22],
     types: { T: floats },
     inputs: [],
     outputs: params('output:T'),
@@ -35,7 +34,7 @@ const source = (name: string, attributes: OpSchema['attributes']): OpSchema =>
   });
 const sourceLike = (name: string, attributes: OpSchema['attributes']): OpSchema =>
   op(name, [1, 22], {
-    ...versions,
+    widened: [22],
     types: { T1: [...numbers, 'bool', 'string'], T2: floats },
     inputs: params('input:T1'),
     outputs: params('output:T2'),
@@ -51,7 +50,7 @@ export const random: readonly OpSchema[] = [
   sourceLike('RandomNormalLike', normal),
   sourceLike('RandomUniformLike', uniform),
   op('Bernoulli', [15, 22], {
-    ...versions,
+    widened: [22],
     types: { T1: floats, T2: [...numbers, 'bool'] },
     inputs: params('input:T1'),
     outputs: params('output:T2'),
@@ -59,7 +58,7 @@ export const random: readonly OpSchema[] = [
     infer: like([...numbers, 'bool']),
   }),
   op('Multinomial', [7, 22], {
-    ...versions,
+    widened: [22],
     types: { T1: floats, T2: drawn },
     inputs: params('input:T1'),
     outputs: params('output:T2'),
