@@ -8,6 +8,7 @@ import {
   constantFacts,
   type DType,
   dtypes,
+  EspalierError,
   type Graph,
   inferNode,
   type Node,
@@ -97,7 +98,10 @@ export class Builder {
 
   /** `x` with its axes in the order `perm`; what was transposed and is wanted back is not transposed again. */
   transpose(scope: string, x: string, perm: readonly number[]): string {
-    if (perm.every((axis, i) => axis === i)) return x;
+    const axes = this.facts(x).shape.map((_, axis) => axis);
+    if ([...perm].sort((a, b) => a - b).join() !== axes.join())
+      throw new EspalierError('BAD_GRAPH', `${scope} orders ${axes.length} axes as [${perm}]`, { node: scope });
+    if (perm.join() === axes.join()) return x;
     return this.once(`transpose ${perm} ${x}`, () => {
       const { constant } = this.facts(x);
       if (constant) return this.constant(transpose(constant, perm), `${scope}/constant`);

@@ -6,6 +6,7 @@ import {
   type DType,
   EspalierError,
   normalizeAxis,
+  sizeOf,
   Tensor,
   UnsupportedError,
   type ValueFacts,
@@ -18,6 +19,8 @@ export type Translator = (c: Translation) => Operand | readonly (Operand | undef
 
 /** Past the end of every axis: `Slice` cuts it down. */
 export const END = 2 ** 31 - 1;
+
+const MAX_COUNT = 65_536;
 
 export class Translation {
   readonly node: TfNode;
@@ -90,6 +93,13 @@ export class Translation {
     return normalizeAxis(values[0]!, rank);
   }
 
+  /** A number of values to make: not so many that making them would be an attack. */
+  count(value: number): number {
+    return value >= 0 && value <= MAX_COUNT
+      ? value
+      : this.unsupported(`it makes ${value} values, not 0 to ${MAX_COUNT}`);
+  }
+
   cast(x: Operand, to: DType): string {
     return this.builder.cast(this.node.name, this.value(x), to);
   }
@@ -110,7 +120,7 @@ export class Translation {
 
   reshape(x: Operand, shape: readonly number[]): string {
     const { constant } = this.facts(x);
-    if (constant && !shape.includes(-1)) return this.value(constant.reshape(shape));
+    if (constant && sizeOf(shape) === constant.size) return this.value(constant.reshape(shape));
     return this.emit('Reshape', [x, i64(...shape)], { allowzero: 1 });
   }
 

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noApproximativeNumericConstant: results, whatever they are near.
 // One tiny graph per way to use an op, with the results that tfjs 4.22 (CPU) gives for it unless a comment says otherwise.
 import type { Tensor } from '@espalier/core';
-import { attr, bool, f32, floats, i32 } from './model.ts';
+import { attr, bool, constant, f32, floats, i32, model, type NodeDef, placeholder } from './model.ts';
 
 export interface Case {
   readonly op: string;
@@ -40,6 +40,30 @@ const masks = (begin: number, end: number, ellipsis: number, newAxis: number, sh
   shrink_axis_mask: attr.int(shrink),
 });
 const sizes = (h: number, w: number) => i32([h, w]);
+
+/** The case as a model, with all sizes of its feeds known, those of the last axes, or none. */
+export function caseModel(
+  c: Case,
+  known: 'all' | 'last' | 'none',
+): { json: Record<string, unknown>; shard: Uint8Array; feeds: Record<string, Tensor> } {
+  const [feeds, weights]: Record<string, Tensor>[] = [{}, {}];
+  const nodes: NodeDef[] = [];
+  const input: string[] = [];
+  const order = c.order ?? 'f'.repeat(c.feeds?.length ?? 0) + 'c'.repeat(c.constants?.length ?? 0);
+  const next = { f: 0, c: 0 };
+  for (const kind of order as Iterable<'f' | 'c'>) {
+    const name = `${kind}${next[kind]}`;
+    const tensor = (kind === 'f' ? c.feeds : c.constants)![next[kind]++]!;
+    input.push(name);
+    const from = known === 'all' ? 0 : tensor.dims.length - (known === 'last' ? 1 : 0);
+    const dims = tensor.dims.map((size, axis) => (axis >= from ? size : -1));
+    nodes.push(kind === 'f' ? placeholder(name, tensor.type as 'float32', dims) : constant(name));
+    (kind === 'f' ? feeds : weights)[name] = tensor;
+  }
+  nodes.push({ name: 'result', op: c.op, input, attr: c.attrs ?? {} });
+  const outputs = Object.fromEntries(c.want.map((_, i) => [`out${i}`, { name: `result:${i}` }]));
+  return { ...model(nodes, weights, { signature: { outputs } }), feeds };
+}
 
 export const cases: readonly Case[] = [
   { op: 'Abs', feeds: [line], want: [[[2.5, 1, 0.5, 0, 0.5, 1.5, 7], [7]]] },

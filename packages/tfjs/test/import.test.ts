@@ -1,6 +1,7 @@
 import { EspalierError, type Graph, Tensor, UnsupportedError } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
 import { importTfjs } from '../src/index.ts';
+import { caseModel, cases } from './cases.ts';
 import { attr, constant, f32, floats, i32, model, type NodeDef, placeholder, runGraph } from './model.ts';
 
 async function load(...args: Parameters<typeof model>): Promise<Graph> {
@@ -308,6 +309,55 @@ describe('malformed models', () => {
     }));
     const graph = await load([...nodes.toReversed(), x]);
     expect(graph.outputs).toEqual(['n20000']);
+  });
+
+  it('throws nothing but its own errors, whatever is put into a model', async () => {
+    let seed = 1;
+    const random = (n: number): number => {
+      seed = (seed * 1103515245 + 12345) % 2147483648;
+      return seed % n;
+    };
+    const poison = [
+      null,
+      -1,
+      0,
+      1,
+      3,
+      1e9,
+      1e300,
+      0.5,
+      '',
+      'x',
+      '-1',
+      '1000000000',
+      [],
+      {},
+      true,
+      '^x',
+      ['x'],
+      { i: '7' },
+      { list: null },
+      btoa('SAME'),
+      9,
+    ];
+    let refused = 0;
+    for (let i = 0; i < 3000; i++) {
+      const c = cases[i % cases.length]!;
+      const { json, shard } = caseModel(c, 'all');
+      const mutant = JSON.parse(JSON.stringify(json));
+      let at = mutant;
+      for (let depth = random(9); depth > 0; depth--) {
+        const next = Object.values(at).filter((value) => typeof value === 'object' && value !== null);
+        if (next.length > 0) at = next[random(next.length)];
+      }
+      const keys = Object.keys(at);
+      at[keys[random(keys.length)] ?? 'attr'] = poison[random(poison.length)];
+      await importTfjs(mutant, async () => shard).catch((error) => {
+        expect(error, JSON.stringify(mutant)).toBeInstanceOf(EspalierError);
+        refused++;
+      });
+    }
+    expect(refused).toBeGreaterThan(1000);
   });
 
   it('stops when aborted', async () => {

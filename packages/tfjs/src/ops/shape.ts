@@ -31,10 +31,10 @@ const range: Translator = (c) => c.emit('Range', [c.input(0), c.input(1), c.inpu
 
 const linSpace: Translator = (c) => {
   const [start, stop] = [c.input(0), c.input(1)];
-  const [count] = c.required(c.input(2), 'number of values');
+  const count = c.count(c.required(c.input(2), 'number of values')[0] ?? 0);
   const steps = new Tensor(
     'float32',
-    Float32Array.from({ length: count! }, (_, i) => (count === 1 ? 0 : i / (count! - 1))),
+    Float32Array.from({ length: count }, (_, i) => (count === 1 ? 0 : i / (count - 1))),
   );
   return c.emit('Add', [start, c.emit('Mul', [c.emit('Sub', [stop, start]), steps])]);
 };

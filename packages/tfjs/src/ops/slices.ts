@@ -73,6 +73,8 @@ const stridedSlice: Translator = (c) => {
     mask('new_axis'),
     mask('shrink_axis'),
   ];
+  // More would not fit into the masks.
+  if (steps.length > 31) c.unsupported(`it slices ${steps.length} axes`);
   const entries = steps.map((_, entry) => entry);
   if (entries.filter(ellipsis).length > 1) c.fail('has more than one ellipsis');
   const named = entries.filter((entry) => !newAxis(entry) && !ellipsis(entry)).length;
@@ -115,6 +117,7 @@ const concat =
     const parts = Array.from({ length: c.inputCount }, (_, i) => i)
       .filter((i) => i !== at)
       .map((i) => c.input(i));
+    if (parts.length === 0) c.fail('joins nothing');
     const axis = c.axis(at, c.rank(parts[0]!));
     return parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis });
   };
@@ -128,8 +131,7 @@ const pack: Translator = (c) => {
 const unpack: Translator = (c) => {
   const x = c.input(0);
   const axis = normalizeAxis(c.attrs.int('axis', 0), c.rank(x));
-  const count = c.attrs.int('num', -1);
-  if (count < 0) c.fail('does not say into how many parts');
+  const count = c.count(c.attrs.int('num', -1));
   return Array.from({ length: count }, (_, i) => c.emit('Gather', [x, i64(i).reshape([])], { axis }));
 };
 
@@ -145,7 +147,7 @@ function splitInto(
 }
 
 const split: Translator = (c) =>
-  splitInto(c, c.input(1), c.axis(0, c.rank(c.input(1))), c.attrs.int('num_split', 1), undefined);
+  splitInto(c, c.input(1), c.axis(0, c.rank(c.input(1))), c.count(c.attrs.int('num_split', 1)), undefined);
 
 const splitV: Translator = (c) => {
   const x = c.input(0);
