@@ -60,7 +60,7 @@ export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Arra
         { node },
       );
   }
-  const domains = new Set(writer.used.map(([, schema]) => schema.domain));
+  const domains = new Set(['', ...writer.used.map(([, schema]) => schema.domain)]);
   if (writer.bytes > MAX_BYTES)
     throw new EspalierError('LIMIT', `the weights take ${writer.bytes} bytes; an ONNX file holds at most ${MAX_BYTES}`);
   const model: ModelProto = {
