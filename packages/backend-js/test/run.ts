@@ -37,17 +37,18 @@ export function values({ type, data, size }: Tensor): (number | bigint | string)
   return Array.from({ length: size }, (_, i) => readNibble(data as Uint8Array, i, type === 'int4'));
 }
 
-/** All outputs of a node called `node`. */
+/** All outputs of a node called `node`; ops outside of ONNX's domain are named `domain::op`. */
 export function runAll(
   op: string,
   inputs: readonly (Tensor | undefined)[],
   attrs: Attributes = {},
   outputs = 1,
 ): Promise<Tensor[]> {
+  const [name, domain = ''] = op.split('::').reverse();
   const node = {
     name: 'node',
-    op,
-    domain: '',
+    op: name!,
+    domain,
     inputs: inputs.map((input, i) => (input ? `input${i}` : '')),
     outputs: Array.from({ length: outputs }, (_, i) => `output${i}`),
     attrs,

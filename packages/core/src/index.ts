@@ -20,7 +20,6 @@ export {
 } from './infer.ts';
 export { type EinsumLabels, einsumExtents, parseEinsum } from './ops/einsum.ts';
 export { onnxOps } from './ops/index.ts';
-export { unpooledExtents } from './ops/pool.ts';
 export { reducedAxes } from './ops/reduce.ts';
 export { type ResizeAxis, resizeAxes, resizeGeometry } from './ops/resample.ts';
 export { sliceRange } from './ops/slice.ts';

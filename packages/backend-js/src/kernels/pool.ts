@@ -8,7 +8,7 @@ import {
   sizeOf,
   slidingWindow,
   stridesOf,
-  unpooledExtents,
+  transposedWindow,
 } from '@espalier/core';
 import { define, each, type JsOp, type Operand, type Operands } from '../define.ts';
 import { floating } from '../float.ts';
@@ -163,7 +163,8 @@ export const pooling: readonly HostKernel[] = [
     macs: ([x]) => sizeOf(x!),
     compute: ({ inputs: [x, indices], outputs: [y], attrs }) => {
       // The indices count in the smallest shape that pools to the input's, wherever "output_shape" puts that.
-      const counted = [...x!.dims.slice(0, 2), ...unpooledExtents(attrs, x!.dims.slice(2))];
+      const kernel = attrs['kernel_shape'] as readonly number[];
+      const counted = [...x!.dims.slice(0, 2), ...transposedWindow(attrs, x!.dims.slice(2), kernel).output];
       const [steps, target] = [stridesOf(counted), stridesOf(y!.dims)];
       const place = (index: number): number => {
         if (!(index >= 0 && index < sizeOf(counted))) fail(index);

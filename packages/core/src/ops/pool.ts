@@ -1,11 +1,11 @@
 /** Pooling over windows, over everything, and over regions of interest. */
 
-import { type Dim, dim } from '../dim.ts';
+import type { Dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
 import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
 import { agree, oneOf, positive, ranked, shaped } from './check.ts';
 import { attr, op, params } from './define.ts';
-import { slidingWindow } from './sliding.ts';
+import { slidingWindow, transposedWindow } from './sliding.ts';
 
 const window: Record<string, AttributeSchema> = {
   auto_pad: attr.string('NOTSET'),
@@ -72,7 +72,9 @@ export const pool: readonly OpSchema[] = [
     infer: (c) => {
       const shape = ranked(c, 0, 3, true);
       shaped(c, 1, shape);
-      const natural = unpooledShape(c, shape);
+      const [batch, channels, ...spatial] = shape;
+      // What pools to this shape, at its smallest; the indices count in it.
+      const natural = [batch, channels, ...transposedWindow<Dim>(c.attrs, spatial, c.ints('kernel_shape')).output];
       const given = c.has(2) ? c.contents(2) : natural;
       if (given && given.length !== shape.length)
         c.fail(`its "output_shape" is [${given}]; it needs ${shape.length} sizes`);
@@ -117,21 +119,3 @@ export const pool: readonly OpSchema[] = [
     },
   }),
 ];
-
-/** The shape that MaxUnpool gives without `output_shape`: the one its indices count in. */
-function unpooledShape(c: Inference, [batch, channels, ...spatial]: readonly Dim[]): Dim[] {
-  return [batch, channels, ...unpooledExtents(c.attrs, spatial)];
-}
-
-/** The spatial extents that MaxPool with these attributes turns into `spatial`, at their smallest. */
-export function unpooledExtents<D extends Dim>(attrs: Inference['attrs'], spatial: readonly D[]): D[] {
-  const { strides, begin, end, kernel } = slidingWindow<Dim>(
-    attrs,
-    spatial,
-    attrs['kernel_shape'] as readonly number[],
-  );
-  return spatial.map((size, i) => {
-    const covered = dim.add(dim.mul(dim.sub(size, 1), strides[i]), kernel[i]);
-    return dim.sub(dim.sub(covered, begin[i]), end[i]) as D;
-  });
-}
