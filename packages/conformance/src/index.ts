@@ -1,5 +1,6 @@
 /** The suite that a backend passes: correctness, speed and support. */
 
+export { type BenchOptions, type BenchRow, benchBackend } from './bench.ts';
 export {
   attributes,
   broadcast,
@@ -25,5 +26,6 @@ export {
   type TestRunner,
   testBackend,
 } from './suite.ts';
+export { type SupportMatrix, type SupportRow, supportMatrix } from './support.ts';
 export * as tolerance from './tolerance.ts';
 export * as values from './values.ts';
