@@ -40,7 +40,7 @@ function mnemonic(name: string): string {
 export function* allCases(): Generator<Case> {
   for (const [name, row] of Object.entries(rows)) {
     for (const form of row.forms()) {
-      if (!form.operands.includes('label')) yield* casesOf(name, form);
+      yield* casesOf(name, form);
     }
   }
 }
@@ -166,7 +166,7 @@ const IMMEDIATES: Record<string, (number | bigint)[]> = {
 /** How many cases an operand needs to be covered. */
 function variants(kind: string, form: Form, place: number): number {
   if (kind in IMMEDIATES) return IMMEDIATES[kind].length;
-  if (kind === 'cl') return 1;
+  if (kind === 'cl' || kind === 'label') return 1;
   if (/^(m|vm)/.test(kind)) return ADDRESSES.length + (kind.startsWith('m') && kind !== 'msib' ? 1 : 0);
   if (kind === 'k' || kind === 'tmm') return 8;
   if (kind in GPR_CLASSES) return 16;
@@ -179,6 +179,7 @@ function operand(kind: string, i: number, place: number, form: Form, unit?: numb
     return { text: String(value), args: [value] };
   }
   if (kind === 'cl') return { text: 'cl', args: [x64.cl] };
+  if (kind === 'label') return { text: '@', args: [(origin) => origin] };
   if (kind === 'k') return named(x64.k((i * (place + 1) + place) & 7));
   if (kind === 'tmm') return named(x64.tmm((i + place * 3) & 7));
   if (kind in GPR_CLASSES) return named((GPR_CLASSES[kind] << 8) | ((i * [1, 3, 7][place] + place) & 15));

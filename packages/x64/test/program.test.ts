@@ -109,6 +109,8 @@ describe('labels', () => {
     expect(() => a.bind(label)).toThrow(expect.objectContaining({ code: 'BAD_LABEL' }));
     expect(() => a.jmp(label + 1)).toThrow(expect.objectContaining({ code: 'BAD_LABEL' }));
     expect(() => a.jmp(5)).toThrow(expect.objectContaining({ code: 'BAD_OPERAND' }));
+    expect(() => a.call(label + 1)).toThrow(expect.objectContaining({ code: 'BAD_LABEL' }));
+    expect(a.position).toBe(0);
     a.jmp(a.label('nowhere'));
     expect(() => a.finish()).toThrow(/label nowhere is used at 1 but never bound/);
   });
@@ -122,7 +124,8 @@ describe('labels', () => {
     expect(a.offset(label)).toBe(7);
   });
 
-  test.skipIf(missing())('a program with all of that is the one of GNU as', () => {
+  const reason = missing();
+  test.skipIf(reason)(`a program with all of that is the one of GNU as${reason ? ` (skipped: ${reason})` : ''}`, () => {
     const a = new Assembler();
     const [start, end, table] = [a.here(), a.label(), a.label()];
     a.vbroadcastss(zmm0, rip(table), 4);

@@ -36,8 +36,8 @@ function jumpTo(code: Code, target: number, distance: number, short: number, lon
 }
 
 function farTo(code: Code, target: number, opcode: readonly number[]): void {
+  code.fixup(target, code.position + opcode.length, 4);
   code.data([...opcode, 0, 0, 0, 0]);
-  code.fixup(target, code.position - 4, 4);
 }
 
 /** Conditional jumps: the processor's number of the condition. */
