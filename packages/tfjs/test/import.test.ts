@@ -132,6 +132,60 @@ describe('graphs', () => {
     expect((await runGraph(graph, { x: floats(1, 8, 8, 3) }))[0]!.dims).toEqual([1, 4, 4, 4]);
   });
 
+  it('agrees with tfjs 4.22 on a small network of a residual block', async () => {
+    const conv = (stride: number, ...ops: string[]) => ({
+      strides: attr.ints(1, stride, stride, 1),
+      dilations: attr.ints(1, 1, 1, 1),
+      padding: attr.string('SAME'),
+      data_format: attr.string('NHWC'),
+      ...(ops.length > 0 ? { fused_ops: attr.strings(...ops), num_args: attr.int(1) } : {}),
+    });
+    const nodes: NodeDef[] = [
+      placeholder('x', 'float32', [-1, 9, 9, 3]),
+      ...['stem', 'deep', 'up', 'bias', 'edge', 'last', 'axes', 'head'].map(constant),
+      { name: 'a', op: '_FusedConv2D', input: ['x', 'stem', 'bias'], attr: conv(2, 'BiasAdd', 'Relu6') },
+      { name: 'b', op: 'FusedDepthwiseConv2dNative', input: ['a', 'deep', 'bias'], attr: conv(1, 'BiasAdd', 'Relu6') },
+      { name: 'c', op: '_FusedConv2D', input: ['b', 'up', 'bias'], attr: conv(1, 'BiasAdd') },
+      add('d', 'a', 'c'),
+      { name: 'e', op: 'Pad', input: ['d', 'edge'] },
+      {
+        name: 'f',
+        op: 'DepthwiseConv2dNative',
+        input: ['e', 'last'],
+        attr: { ...conv(2), padding: attr.string('VALID') },
+      },
+      { name: 'g', op: 'Mean', input: ['f', 'axes'], attr: { keep_dims: attr.bool(false) } },
+      {
+        name: 'h',
+        op: 'MatMul',
+        input: ['g', 'head'],
+        attr: { transpose_b: attr.bool(true), transpose_a: attr.bool(false) },
+      },
+      { name: 'y', op: 'Softmax', input: ['h'] },
+    ];
+    const weights = {
+      stem: floats(3, 3, 3, 4),
+      deep: floats(3, 3, 4, 1),
+      up: floats(1, 1, 4, 4),
+      bias: floats(4),
+      edge: i32([0, 0, 0, 1, 0, 1, 0, 0], [4, 2]),
+      last: floats(3, 3, 4, 1),
+      axes: i32([1, 2]),
+      head: new Tensor(
+        'float32',
+        Float32Array.from(floats(5, 4).data as Float32Array, (w) => w / 16),
+        [5, 4],
+      ),
+    };
+    const [result] = await runGraph(await load(nodes, weights), { x: floats(2, 9, 9, 3) });
+    expect(result!.dims).toEqual([2, 5]);
+    const expected = [
+      0.02356598, 0.08882112, 0.1933102, 0.6359954, 0.05830723, 0.003614459, 0.009359256, 0.0763732, 0.9055684,
+      0.005084659,
+    ];
+    Array.from(result!.data as Float32Array, (value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
+  });
+
   it('keeps shapes that are computed in terms of the input', async () => {
     const masks = { shrink_axis_mask: attr.int(1) };
     const nodes = [

@@ -1,10 +1,17 @@
 // Ops against what tfjs computes; each with all sizes known while importing, and with as few as it needs.
 import { describe, expect, it } from 'vitest';
 import { importTfjs } from '../src/index.ts';
+import { translators } from '../src/ops/index.ts';
 import { type Case, caseModel, cases } from './cases.ts';
 import { runGraph } from './model.ts';
 
 const title = ({ op, what }: Case): string => (what ? `${op} ${what}` : op);
+
+it('has a case for every op', () => {
+  const tried = new Set(cases.map(({ op }) => op));
+  // Which of two things this one means depends on the signature: see import.test.ts.
+  expect([...translators.keys()].filter((op) => !tried.has(op))).toEqual(['PlaceholderWithDefault']);
+});
 
 describe.each(cases.map((c) => [title(c), c] as const))('%s', (_, c) => {
   it.each<'all' | 'last' | 'none'>(c.known === 'all' ? ['all'] : ['all', c.known ?? 'none'])(

@@ -121,6 +121,33 @@ const sparseReshape: Translator = (c) => {
   return [c.int32(c.emit('Mod', [c.emit('Div', [numbers, newStrides]), shape])), c.int32(shape)];
 };
 
+/** Gives every row of a sparse matrix that has no value the default, at its start; the rows ascend. */
+const sparseFillEmptyRows: Translator = (c) => {
+  const [indices, values] = [c.int64(c.input(0)), c.input(1)];
+  const rank = c.shape(indices)[1];
+  if (typeof rank !== 'number') return c.unsupported('the rank of its indices is not known');
+  const rows = c.emit('Gather', [indices, i64(0).reshape([])], { axis: 1 });
+  const ones = c.fill(c.shapeOf(rows), i64(1).reshape([]));
+  const counts = accumulate(c, element(c, c.input(2), 0), c.unsqueeze(rows, 1), ones);
+  const isEmpty = c.emit('Equal', [counts, i64(0)]);
+  const empty = c.squeeze(c.emit('NonZero', [isEmpty]), 0);
+  const filled = c.emit('Pad', [c.unsqueeze(empty, 1), i64(0, 0, 0, rank - 1)]);
+  const concat = (a: Operand, b: Operand): string => c.emit('Concat', [a, b], { axis: 0 });
+  const allRows = concat(rows, empty);
+  const total = c.shapeOf(allRows);
+  // Equal rows stay in their order.
+  const [, order] = c.emitAll('TopK', [allRows, total], { largest: 0 }, 2);
+  const sorted = (x: string): string => c.emit('Gather', [x, order!], { axis: 0 });
+  const positions = c.emit('Range', [i64(0).reshape([]), c.squeeze(total, 0), i64(1).reshape([])]);
+  const places = scatter(c, positions, c.unsqueeze(order!, 1), positions, 'none');
+  return [
+    c.int32(sorted(concat(indices, filled))),
+    sorted(concat(values, c.fill(c.shapeOf(empty), c.input(3)))),
+    isEmpty,
+    c.int32(c.emit('Slice', [places, i64(0), c.shapeOf(rows), i64(0)])),
+  ];
+};
+
 const oneHot: Translator = (c) => {
   const [indices, depth, on, off] = [c.input(0), c.input(1), c.input(2), c.input(3)];
   const axis = normalizeAxis(c.attrs.int('axis', -1), c.rank(indices) + 1);
@@ -157,6 +184,7 @@ export const gathers: Readonly<Record<string, Translator>> = {
   SparseSegmentSqrtN: sparseSegment(sqrtN),
   UnsortedSegmentSum: unsortedSegmentSum,
   SparseReshape: sparseReshape,
+  SparseFillEmptyRows: sparseFillEmptyRows,
   OneHot: oneHot,
   TopKV2: topK,
   Unique: unique,
