@@ -14,7 +14,7 @@ import { Builder } from './builder.ts';
 import { type Fail, parseModel, type Ref, type TfModel, type TfNode } from './graphdef.ts';
 import { translators } from './ops/index.ts';
 import { Translation, type Translator } from './translation.ts';
-import { type LoadShard, readWeights } from './weights.ts';
+import { type LoadShard, readWeights, unsupportedWeights } from './weights.ts';
 
 export interface ImportOptions {
   /** The file's name, for messages. */
@@ -24,7 +24,7 @@ export interface ImportOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ImportedModel {
+export interface TfjsModel {
   readonly graph: Graph;
 }
 
@@ -37,11 +37,7 @@ export interface ImportedModel {
  * @throws UnsupportedError listing every node and weight that cannot be translated
  * @throws EspalierError `BAD_FILE` where the model is malformed, `BAD_GRAPH` or `SHAPE_MISMATCH` where its nodes do not fit each other, `ABORTED`
  */
-export async function importTfjs(
-  json: unknown,
-  loadShard: LoadShard,
-  options: ImportOptions = {},
-): Promise<ImportedModel> {
+export async function importTfjs(json: unknown, loadShard: LoadShard, options: ImportOptions = {}): Promise<TfjsModel> {
   const { file = 'model.json', ops = onnxOps, signal } = options;
   const fail: Fail = (message) => {
     throw new EspalierError('BAD_FILE', `${file} ${message}`, { file });
@@ -57,9 +53,10 @@ export async function importTfjs(
   const unknown = order
     .filter(({ op }) => !isSource(op) && !translators.has(op))
     .map((node) => `${node.name}: no op ${node.op}`);
+  const unreadable = unsupportedWeights(model.groups);
   // Loops of TensorFlow 1 are cycles of ops that are not translated: then these are what is wrong.
   if (cycle !== undefined && unknown.length === 0) fail(`has a cycle through the node "${cycle}"`);
-  if (cycle !== undefined) throw unsupported(file, unknown);
+  if (cycle !== undefined || unreadable.length > 0) throw unsupported(file, [...unreadable, ...unknown]);
   const weights = await readWeights(model.groups, loadShard, fail, signal);
   return { graph: new Importer(model, weights, ops, file, fail).run(order, outputs) };
 }
@@ -117,7 +114,7 @@ function sortNodes(
 
 function unsupported(file: string, reasons: readonly string[]): UnsupportedError {
   return new UnsupportedError(
-    `${reasons.length} node(s) of ${file} are not supported:\n  ${reasons.join('\n  ')}`,
+    `${reasons.length} node(s) or weight(s) of ${file} are not supported:\n  ${reasons.join('\n  ')}`,
     reasons,
     { file },
   );
@@ -147,6 +144,8 @@ class Importer {
     for (const port of this.model.inputs ?? []) {
       const node =
         this.model.nodes.get(port.ref.node) ?? this.fail(`has the input "${port.name}", whose node is missing`);
+      if (port.ref.index !== 0 || this.values.has(node.name))
+        this.fail(`has the input "${port.name}", which is not a placeholder of its own`);
       this.addInput(node, port.name, port.dtype, port.shape);
     }
     for (const node of order) this.translate(node);
@@ -211,7 +210,8 @@ class Importer {
       );
     } catch (error) {
       if (!hasCode(error, 'UNSUPPORTED')) throw error;
-      this.reasons.push(...(error as UnsupportedError).reasons);
+      const { reasons, message } = error as UnsupportedError;
+      this.reasons.push(...(reasons.length > 0 ? reasons : [message]));
     }
   }
 }

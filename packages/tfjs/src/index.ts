@@ -1,3 +1,3 @@
 // Reads TensorFlow.js graph models.
-export { type ImportedModel, type ImportOptions, importTfjs } from './import.ts';
+export { type ImportOptions, importTfjs, type TfjsModel } from './import.ts';
 export type { LoadShard } from './weights.ts';

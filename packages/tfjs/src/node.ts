@@ -1,7 +1,7 @@
 /** Graph models in folders of the file system, for Node. */
 
 import { EspalierError, throwIfAborted } from '@espalier/core';
-import { type ImportedModel, type ImportOptions, importTfjs } from './import.ts';
+import { type ImportOptions, importTfjs, type TfjsModel } from './import.ts';
 
 type Fs = typeof import('node:fs/promises');
 type Path = typeof import('node:path');
@@ -11,7 +11,7 @@ type Path = typeof import('node:path');
  * links lie there.
  * @throws EspalierError `NOT_FOUND` for a missing file, `UNSAFE_PATH` for weights outside the folder; else as {@link importTfjs}
  */
-export async function readTfjsModel(path: string, options: Omit<ImportOptions, 'file'> = {}): Promise<ImportedModel> {
+export async function readTfjsModel(path: string, options: Omit<ImportOptions, 'file'> = {}): Promise<TfjsModel> {
   const [fs, paths] = [builtin<Fs>('node:fs/promises'), builtin<Path>('node:path')];
   const { signal } = options;
   const read = async (file: string): Promise<Uint8Array> => {

@@ -25,19 +25,15 @@ const MAX_COUNT = 65_536;
 export class Translation {
   readonly node: TfNode;
   readonly attrs: Attrs;
+  /** The values that the node reads. */
+  readonly inputs: readonly string[];
   private readonly builder: Builder;
-  private readonly inputs: readonly string[];
 
-  /** @param inputs the values that the node reads */
   constructor(node: TfNode, builder: Builder, inputs: readonly string[]) {
     this.node = node;
     this.attrs = node.attrs;
     this.builder = builder;
     this.inputs = inputs;
-  }
-
-  get inputCount(): number {
-    return this.inputs.length;
   }
 
   input(index: number): string {

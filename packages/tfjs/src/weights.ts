@@ -1,14 +1,19 @@
 /** The weights of a model: the shards of a group laid end to end, cut at the sizes that the manifest gives. */
 
-import { byteLength, type DType, fromFloat16, sizeOf, Tensor, throwIfAborted, UnsupportedError } from '@espalier/core';
+import { byteLength, type DType, fromFloat16, sizeOf, Tensor, throwIfAborted } from '@espalier/core';
 import type { Fail, TfModel, TfWeight } from './graphdef.ts';
 
 /** Reads a shard by its path as the manifest has it. */
 export type LoadShard = (path: string) => Promise<Uint8Array>;
 
+/** The weights of dtypes that tensors here do not have, one reason each. */
+export function unsupportedWeights(groups: TfModel['groups']): readonly string[] {
+  return groups.flatMap(({ weights }) => weights.map(whyNot).filter((reason) => reason !== undefined));
+}
+
 /**
- * Every weight of the model by name. Quantised ones are restored, 8-bit integers widened, as tfjs does it.
- * @throws UnsupportedError naming every weight of a dtype that tensors here do not have
+ * Every weight of the model by name; all must be supported. Quantised ones are restored, 8-bit integers widened, as tfjs
+ * does it.
  */
 export async function readWeights(
   groups: TfModel['groups'],
@@ -16,9 +21,6 @@ export async function readWeights(
   fail: Fail,
   signal: AbortSignal | undefined,
 ): Promise<Map<string, Tensor>> {
-  const unsupported = groups.flatMap(({ weights }) => weights.map(whyNot).filter((reason) => reason !== undefined));
-  if (unsupported.length > 0)
-    throw new UnsupportedError(`weights are not supported:\n  ${unsupported.join('\n  ')}`, unsupported);
   const tensors = new Map<string, Tensor>();
   for (const { paths, weights } of groups) {
     const shards: Uint8Array[] = [];

@@ -230,7 +230,18 @@ describe('what cannot be translated', () => {
       'rank: an input of unknown rank',
       'text: an input of a dtype that is not supported',
     ]);
-    expect(error.message).toMatch(/^6 node\(s\) of model\.json are not supported:\n/);
+    expect(error.message).toMatch(/^6 node\(s\) or weight\(s\) of model\.json are not supported:\n/);
+  });
+
+  it('is listed together with weights that cannot be read', async () => {
+    const { json } = model([x, constant('c'), { name: 'y', op: 'FFT', input: ['c'] }]);
+    const weights = [{ name: 'c', dtype: 'complex64', shape: [1] }];
+    const imported = importTfjs(
+      { ...json, weightsManifest: [{ paths: ['w'], weights }] },
+      async () => new Uint8Array(8),
+    );
+    const error = (await imported.catch((e) => e)) as UnsupportedError;
+    expect(error.reasons).toEqual(['weight c: no dtype complex64', 'y: no op FFT']);
   });
 
   it('is control flow, by name, also where it makes a cycle', async () => {

@@ -1,7 +1,7 @@
-import { type Tensor, UnsupportedError } from '@espalier/core';
+import type { Tensor } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
 import type { TfModel } from '../src/graphdef.ts';
-import { readWeights } from '../src/weights.ts';
+import { readWeights, unsupportedWeights } from '../src/weights.ts';
 
 type Weight = TfModel['groups'][number]['weights'][number];
 
@@ -68,16 +68,14 @@ describe('weights', () => {
     expect(tensors.get('t')!.data).toEqual(['é', '']);
   });
 
-  it('that cannot be read are listed in one error', async () => {
+  it('that cannot be read have reasons', () => {
     const weights = [
       weight('a', 'complex64', [1]),
       weight('b', 'float32', [1], { dtype: 'int4' }),
       weight('c', 'float32', [1], { dtype: 'uint8' }),
       weight('d', 'int32', [1], { dtype: 'float16' }),
     ];
-    const error = (await read(weights).catch((e) => e)) as UnsupportedError;
-    expect(error).toBeInstanceOf(UnsupportedError);
-    expect(error.reasons).toEqual([
+    expect(unsupportedWeights([{ paths: [], weights }])).toEqual([
       'weight a: no dtype complex64',
       'weight b: no quantization of float32 as int4',
       'weight c: no quantization of float32 as uint8',

@@ -9,10 +9,7 @@ import type { Translation, Translator } from '../translation.ts';
 const as =
   (op: string): Translator =>
   (c) =>
-    c.emit(
-      op,
-      Array.from({ length: c.inputCount }, (_, i) => c.input(i)),
-    );
+    c.emit(op, c.inputs);
 
 const unary =
   (make: (c: Translation, x: string) => Operand): Translator =>
@@ -114,34 +111,19 @@ const fusedBatchNorm: Translator = (c) => {
   return toNodeLayout(c, c.emit('BatchNormalization', [toOnnxLayout(c, c.input(0)), ...parameters], { epsilon }));
 };
 
+/** Ops of the same name and meaning in ONNX. */
+const sameName = [
+  ...['Abs', 'Acos', 'Acosh', 'Asin', 'Asinh', 'Atan', 'Atanh', 'Ceil', 'Cos', 'Cosh', 'Erf', 'Exp'],
+  ...['Floor', 'Log', 'Neg', 'Reciprocal', 'Round', 'Sign', 'Sin', 'Sinh', 'Softplus', 'Sqrt', 'Tan'],
+  ...['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Equal', 'Greater', 'Less', 'BitwiseAnd'],
+];
+
 export const elementwise: Readonly<Record<string, Translator>> = {
-  ...Object.fromEntries(
-    [
-      ...[
-        'Abs',
-        'Acos',
-        'Acosh',
-        'Asin',
-        'Asinh',
-        'Atan',
-        'Atanh',
-        'Ceil',
-        'Cos',
-        'Cosh',
-        'Erf',
-        'Exp',
-        'Floor',
-        'Log',
-      ],
-      ...['Neg', 'Reciprocal', 'Round', 'Sign', 'Sin', 'Sinh', 'Softplus', 'Sqrt', 'Tan'],
-      ...['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Equal', 'Greater', 'Less', 'BitwiseAnd'],
-    ].map((op) => [op, as(op)]),
-  ),
+  ...Object.fromEntries(sameName.map((op) => [op, as(op)])),
   ...activations,
   IsNan: as('IsNaN'),
   IsInf: as('IsInf'),
   AddV2: as('Add'),
-  AddN: as('Sum'),
   RealDiv: as('Div'),
   Maximum: as('Max'),
   Minimum: as('Min'),
@@ -152,6 +134,8 @@ export const elementwise: Readonly<Record<string, Translator>> = {
   LogicalNot: as('Not'),
   NotEqual: binary((c, a, b) => not(c, c.emit('Equal', [a, b]))),
   IsFinite: unary((c, x) => not(c, c.emit('Or', [c.emit('IsInf', [x]), c.emit('IsNaN', [x])]))),
+  // ONNX's Sum takes no integers.
+  AddN: (c) => c.inputs.slice(1).reduce((sum, x) => c.emit('Add', [sum, x]), c.input(0)),
   Square: unary((c, x) => c.emit('Mul', [x, x])),
   Rsqrt: unary((c, x) => c.emit('Reciprocal', [c.emit('Sqrt', [x])])),
   Expm1: unary((c, x) => c.emit('Sub', [c.emit('Exp', [x]), c.scalar(1, x)])),

@@ -8,7 +8,7 @@ import { element, join } from './slices.ts';
 const gather: Translator = (c) => {
   const [x, indices] = [c.input(0), c.input(1)];
   const rank = c.rank(x);
-  const axis = c.inputCount > 2 ? c.axis(2, rank) : 0;
+  const axis = c.inputs.length > 2 ? c.axis(2, rank) : 0;
   const batch = c.attrs.int('batch_dims', 0);
   const batchDims = batch < 0 ? batch + c.rank(indices) : batch;
   if (batchDims === 0) return c.emit('Gather', [x, indices], { axis });
@@ -163,7 +163,7 @@ const topK: Translator = (c) => {
 };
 
 const unique: Translator = (c) => {
-  const axis = c.inputCount > 1 ? c.required(c.input(1), 'axis') : [];
+  const axis = c.inputs.length > 1 ? c.required(c.input(1), 'axis') : [];
   const attrs = { sorted: 0, ...(axis.length > 0 ? { axis: axis[0]! } : {}) };
   const [values, , inverse] = c.emitAll('Unique', [c.input(0)], attrs, 3);
   return [values, c.int32(inverse!)];

@@ -80,7 +80,7 @@ function chooseBoxes(c: Translation, threshold: Operand): string {
 const countOf = (c: Translation, list: string): string => c.int32(c.squeeze(c.shapeOf(list), 0));
 
 const nonMaxSuppression: Translator = (c) =>
-  chooseBoxes(c, c.inputCount > 4 ? c.input(4) : new Tensor('float32', [-3.4e38], []));
+  chooseBoxes(c, c.inputs.length > 4 ? c.input(4) : new Tensor('float32', [-3.4e38], []));
 
 /** Also says how many there are; may fill the list up with zeros. */
 const nonMaxSuppressionV4: Translator = (c) => {

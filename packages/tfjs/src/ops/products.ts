@@ -1,6 +1,5 @@
 /** Matrix products, also with a bias and activations fused in. */
 
-import type { Operand } from '../builder.ts';
 import type { Translation, Translator } from '../translation.ts';
 import { activation } from './elementwise.ts';
 
@@ -44,8 +43,7 @@ export function withFused(c: Translation, product: string): string {
 }
 
 const einsum: Translator = (c) => {
-  const inputs: Operand[] = Array.from({ length: c.inputCount }, (_, i) => c.input(i));
-  return c.emit('Einsum', inputs, { equation: c.attrs.string('equation', '') });
+  return c.emit('Einsum', c.inputs, { equation: c.attrs.string('equation', '') });
 };
 
 export const products: Readonly<Record<string, Translator>> = {

@@ -28,7 +28,7 @@ const argument =
   (op: 'ArgMax' | 'ArgMin'): Translator =>
   (c) => {
     const x = c.input(0);
-    const axis = c.inputCount > 1 ? c.axis(1, c.rank(x)) : 0;
+    const axis = c.inputs.length > 1 ? c.axis(1, c.rank(x)) : 0;
     return c.int32(c.emit(op, [x], { axis, keepdims: 0 }));
   };
 

@@ -41,7 +41,7 @@ const linSpace: Translator = (c) => {
 
 export const shapes: Readonly<Record<string, Translator>> = {
   Shape: (c) => shapeOf(c, c.input(0)),
-  ShapeN: (c) => Array.from({ length: c.inputCount }, (_, i) => shapeOf(c, c.input(i))),
+  ShapeN: (c) => c.inputs.map((x) => shapeOf(c, x)),
   Rank: rank,
   Size: (c) => c.int32(c.emit('Size', [c.input(0)])),
   Reshape: reshape,
@@ -53,5 +53,5 @@ export const shapes: Readonly<Record<string, Translator>> = {
   Ones: constantFill(1),
   Range: range,
   LinSpace: linSpace,
-  IdentityN: (c) => Array.from({ length: c.inputCount }, (_, i) => c.input(i)),
+  IdentityN: (c) => c.inputs,
 };

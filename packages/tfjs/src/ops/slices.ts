@@ -113,10 +113,8 @@ const stridedSlice: Translator = (c) => {
 const concat =
   (axisFirst: boolean): Translator =>
   (c) => {
-    const at = axisFirst ? 0 : c.inputCount - 1;
-    const parts = Array.from({ length: c.inputCount }, (_, i) => i)
-      .filter((i) => i !== at)
-      .map((i) => c.input(i));
+    const at = axisFirst ? 0 : c.inputs.length - 1;
+    const parts = c.inputs.filter((_, i) => i !== at);
     if (parts.length === 0) c.fail('joins nothing');
     const axis = c.axis(at, c.rank(parts[0]!));
     return parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis });
@@ -124,7 +122,7 @@ const concat =
 
 const pack: Translator = (c) => {
   const axis = normalizeAxis(c.attrs.int('axis', 0), c.rank(c.input(0)) + 1);
-  const parts = Array.from({ length: c.inputCount }, (_, i) => c.unsqueeze(c.input(i), axis));
+  const parts = c.inputs.map((x) => c.unsqueeze(x, axis));
   return parts.length === 1 ? parts[0]! : c.emit('Concat', parts, { axis });
 };
 
@@ -178,7 +176,7 @@ function pads(c: Translation, x: Operand, pairs: Operand): Operand {
 }
 
 const pad: Translator = (c) =>
-  c.emit('Pad', [c.input(0), pads(c, c.input(0), c.input(1)), c.inputCount > 2 ? c.input(2) : undefined]);
+  c.emit('Pad', [c.input(0), pads(c, c.input(0), c.input(1)), c.inputs.length > 2 ? c.input(2) : undefined]);
 
 const mirrorPad: Translator = (c) => {
   const mode = c.attrs.string('mode', 'REFLECT');
