@@ -2,6 +2,7 @@
 
 import {
   type Attributes,
+  atNode,
   type Binding,
   bindShape,
   byteLength,
@@ -76,8 +77,16 @@ export function define(op: JsOp | JsDynamicOp): HostKernel {
       return reason === undefined ? work(op, call, at) : { reason };
     },
   };
-  if ('evaluate' in op) return { ...row, evaluate: op.evaluate };
+  if ('evaluate' in op) return { ...row, evaluate: (call, inputs) => evaluate(op, call, inputs) };
   return { ...row, prepare: () => ({ resident: 0, start: (call) => start(op, call) }) };
+}
+
+function* evaluate(op: JsDynamicOp, call: Call, inputs: readonly (Tensor | undefined)[]) {
+  try {
+    return yield* op.evaluate(call, inputs);
+  } catch (error) {
+    throw atNode(call, error);
+  }
 }
 
 function work(op: Row, call: Call, at: Binding): Work {

@@ -1,7 +1,6 @@
 /** Helpers for ops that move elements: values of index operands, checks, and the same ops on strings. */
 
 import {
-  atNode,
   bindShape,
   type Call,
   constantFacts,
@@ -17,6 +16,7 @@ import {
 } from '@espalier/core';
 import { define, type JsOp, type Operand } from './define.ts';
 import { isBig } from './elementwise.ts';
+import { checkCount } from './strings.ts';
 
 /**
  * The elements of an integer operand. int32 and int64 are there before the first phase; values beyond 2^53 come rounded.
@@ -71,16 +71,13 @@ function* evaluateStrings(
     if (!facts) return undefined;
     const [dtype, dims] = [facts.dtype, bindShape(facts.shape, {})];
     const size = sizeOf(dims);
+    checkCount(call.node, size);
     return { dtype, dims, size, data: dtype === 'string' ? new Array(size).fill('') : new dtypes[dtype].array(size) };
   });
   const operands = inputs.map(
     (tensor) => tensor && { dtype: tensor.type, dims: tensor.dims, size: tensor.size, data: tensor.data },
   );
-  try {
-    const phases = compute({ inputs: operands, outputs, attrs: call.attrs, at: {} });
-    yield* driving(Array.isArray(phases) ? phases : [phases]);
-  } catch (error) {
-    throw atNode(call, error);
-  }
+  const phases = compute({ inputs: operands, outputs, attrs: call.attrs, at: {} });
+  yield* driving(Array.isArray(phases) ? phases : [phases]);
   return outputs.map((output) => output && new Tensor(output.dtype, output.data, output.dims)) as Tensor[];
 }

@@ -51,7 +51,10 @@ function merge(dims: readonly number[], to: Side, from: Side): Axis[] {
 /** Copies a block of `dims` elements; no two may be written to one place. */
 export function copy(dims: readonly number[], to: Side, from: Side): Phase {
   const axes = merge(dims, to, from);
-  const inner = axes.pop() ?? { extent: 1, to: 1, from: 1 };
+  // The order does not matter to the result, but a row of few elements costs more to find than to copy.
+  const last = axes.at(-1)?.extent ?? 0;
+  const longest = axes.reduce((best, { extent }, i) => (extent > axes[best].extent ? i : best), 0);
+  const [inner = { extent: 1, to: 0, from: 0 }] = axes.splice(last < SHORT ? longest : -1, 1);
   const rows = axes.reduce((count, { extent }) => count * extent, 1);
   const parts = Math.ceil(inner.extent / CHUNK);
   return {

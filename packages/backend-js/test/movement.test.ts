@@ -169,6 +169,11 @@ describe('movement', () => {
       [2, 0],
       [2, 3],
     ]);
+    const evaluate = createEvaluator(createJsBackend(), onnxOps);
+    const node = { name: 'node', op: 'Split', domain: '', inputs: ['x'], outputs: ['', 'y'], attrs: {} };
+    const [none, second] = await evaluate(node, [counted(4)]);
+    expect(none).toBeUndefined();
+    expect(values(second!)).toEqual([2, 3]);
   });
 
   it('moves 4-bit elements, also an odd number of them', async () => {
@@ -203,6 +208,8 @@ describe('movement', () => {
       'd',
     ]);
     expect(await moved('Shape', [x])).toEqual([2, 2]);
+    const absurd = run('Expand', [tensor('string', ['a']), i64([2 ** 40])]);
+    await expect(absurd).rejects.toMatchObject({ code: 'LIMIT', node: 'node' });
     await expect(
       moved('ScatterND', [x, i64([0], [1, 1]), tensor('string', ['e', 'f'], [1, 2])], { reduction: 'add' }),
     ).rejects.toMatchObject({ code: 'UNSUPPORTED' });

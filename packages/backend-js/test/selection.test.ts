@@ -77,7 +77,7 @@ describe('TopK', () => {
     ]);
   });
 
-  it('gives indices alone, and nothing of nothing', async () => {
+  it('takes nothing of nothing', async () => {
     expect(await topK(f32([], [0, 3]), 2)).toEqual([[], []]);
     expect(await topK(i64([3, 1], [2, 1]), 0)).toEqual([[], []]);
   });

@@ -121,7 +121,7 @@ export async function runGenerator<T>(generator: Generator<void, T>, slicer: Sli
 /** A coded error that a kernel threw, with the node in front of what it says about operands. */
 export function atNode({ node, op }: Pick<Call, 'node' | 'op'>, error: unknown): unknown {
   const { code, message, node: named } = error as EspalierError;
-  if (named !== undefined || (code !== 'BAD_INPUT' && code !== 'SHAPE_MISMATCH')) return error;
+  if (named !== undefined || !['BAD_INPUT', 'BAD_GRAPH', 'SHAPE_MISMATCH'].includes(code)) return error;
   return new EspalierError(code, `${node} (${op}): ${message}`, { node, cause: error });
 }
 

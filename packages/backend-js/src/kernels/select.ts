@@ -69,11 +69,7 @@ function* compress(call: Call, [x, condition]: Inputs): Generator<void, readonly
   });
   const last = kept.at(-1) ?? -1;
   if (last >= extent)
-    throw new EspalierError(
-      'BAD_INPUT',
-      `${call.node} (Compress): the index ${last} is out of range for axis ${axis ?? 0} of extent ${extent}`,
-      { node: call.node },
-    );
+    throw new EspalierError('BAD_INPUT', `the index ${last} is out of range for axis ${axis ?? 0} of extent ${extent}`);
   return [yield* take(x!, axis, kept)];
 }
 
@@ -91,7 +87,7 @@ function* unique(call: Call, [x]: Inputs): Generator<void, readonly Tensor[]> {
     return 0;
   };
   const order = yield* sorted(extent, compare);
-  /** The first of each group of equal slices, and the group of each slice. */
+  // The first of each group of equal slices, and the group of each slice.
   let firsts: number[] = [];
   const groups = new Float64Array(extent);
   yield* counting(extent, (i) => {
@@ -110,10 +106,17 @@ function* unique(call: Call, [x]: Inputs): Generator<void, readonly Tensor[]> {
     });
   }
   const counts = new Float64Array(firsts.length);
-  for (const group of groups) counts[group]++;
-  const list = (values: ArrayLike<number>): Tensor =>
-    new Tensor('int64', BigInt64Array.from(values as number[], BigInt));
-  return [yield* take(x!, axis, firsts), list(firsts), list(groups), list(counts)];
+  yield* counting(extent, (i) => void counts[groups[i]]++);
+  return [yield* take(x!, axis, firsts), yield* list(firsts), yield* list(groups), yield* list(counts)];
+}
+
+/** Whole numbers as a tensor. */
+function* list(values: ArrayLike<number>): Generator<void, Tensor> {
+  const data = new BigInt64Array(values.length);
+  yield* counting(values.length, (i) => {
+    data[i] = BigInt(values[i]);
+  });
+  return new Tensor('int64', data, [values.length]);
 }
 
 /** Ascending; NaN last, and equal to itself. */
@@ -153,11 +156,7 @@ function* nonMaxSuppression(call: Call, inputs: Inputs): Generator<void, readonl
   const score = scores.data as Float32Array;
   const [batches, classes, count] = scores.dims;
   if (boxes.dims[0] !== batches || boxes.dims[1] !== count)
-    throw new EspalierError(
-      'SHAPE_MISMATCH',
-      `${call.node} (NonMaxSuppression): boxes of [${boxes.dims}] do not fit scores of [${scores.dims}]`,
-      { node: call.node },
-    );
+    throw new EspalierError('SHAPE_MISMATCH', `boxes of [${boxes.dims}] do not fit scores of [${scores.dims}]`);
   const selected: number[] = [];
   for (let line = 0; line < batches * classes; line++) {
     const batch = Math.floor(line / classes);
@@ -168,7 +167,7 @@ function* nonMaxSuppression(call: Call, inputs: Inputs): Generator<void, readonl
     for (const candidate of order) {
       if (kept.length >= most) break;
       if (lowest !== undefined && !(at(candidate) > lowest)) continue;
-      if (kept.length % 64 === 0) yield;
+      yield;
       if (kept.some((other) => overlap(corners, box(other), box(candidate)) > threshold)) continue;
       kept.push(candidate);
     }
