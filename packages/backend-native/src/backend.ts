@@ -1,0 +1,45 @@
+/** The native backend: the table of kernels over the engine. */
+
+import { type Backend, EspalierError, type Kernel } from '@espalier/core';
+import { calibrate } from './calibrate.ts';
+import { type EngineOptions, startEngine } from './engine.ts';
+import type { NativeKernel } from './kernel.ts';
+import { recordList } from './list.ts';
+import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
+import type { NativeProgram } from './program.ts';
+
+export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
+
+/** The table. */
+const table: readonly NativeKernel[] = [];
+
+/** The backend, or in one line why this host has none: the next backend serves then. */
+export function createNativeBackend(options: EngineOptions = {}): NativeBackend | { readonly reason: string } {
+  const engine = startEngine(options);
+  if ('reason' in engine) return engine;
+  const { memory } = engine;
+  return {
+    id: 'native',
+    apiVersion: 1,
+    features: engine.features,
+    limits: { alignment: 64, maxBufferBytes: MAX_BUFFER_BYTES, threads: engine.team },
+    kernels: table.map(
+      (row): Kernel<NativeProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),
+    ),
+    calibrate: (signal) => calibrate(engine, signal),
+    alloc: (bytes) => memory.alloc(bytes),
+    free: (buffer) => memory.free(buffer),
+    write: (buffer, offset, bytes) => buffer.view.set(bytes, offset),
+    read: async (buffer, offset, bytes) => buffer.view.slice(offset, offset + bytes),
+    view: (buffer) => buffer.view,
+    record: (steps) => recordList(engine, steps),
+    dispose() {
+      if (memory.live > 0)
+        throw new EspalierError(
+          'BAD_INPUT',
+          `${memory.live} bytes of native memory are still in use: dispose the sessions first`,
+        );
+      engine.dispose();
+    },
+  };
+}

@@ -1,0 +1,39 @@
+/** Emitted code in executable pages. */
+
+import { UnsupportedError } from '@espalier/core';
+import type { Addon } from './addon.ts';
+
+export interface LoadedCode {
+  /** Where each part begins. */
+  readonly addresses: readonly number[];
+  /** Bytes of pages. */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/** Entries and the constants behind code are aligned to this. */
+const ALIGNMENT = 64;
+
+/**
+ * Maps parts of code into pages of their own, in one go: a page costs more than what it holds.
+ * @throws UnsupportedError where the host forbids executable pages
+ */
+export function loadCode(addon: Addon, parts: readonly Uint8Array[]): LoadedCode {
+  const offsets: number[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    offsets.push(bytes);
+    bytes += Math.ceil(part.byteLength / ALIGNMENT) * ALIGNMENT;
+  }
+  const all = new Uint8Array(bytes).fill(0xcc);
+  parts.forEach((part, i) => {
+    all.set(part, offsets[i]);
+  });
+  let base: number;
+  try {
+    base = addon.mapCode(all);
+  } catch (error) {
+    throw new UnsupportedError(`this host forbids executable pages: ${(error as Error).message}`, [], { cause: error });
+  }
+  return { addresses: offsets.map((offset) => base + offset), bytes, dispose: () => addon.unmapCode(base, bytes) };
+}

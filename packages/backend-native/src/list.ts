@@ -1,0 +1,190 @@
+/** Command lists: steps bound to memory and sizes, and run by the addon's threads. */
+
+import {
+  type Binding,
+  bindShape,
+  type CommandList,
+  EspalierError,
+  type RunOptions,
+  type Slot,
+  type Step,
+  type TensorDesc,
+  throwIfAborted,
+} from '@espalier/core';
+import type { Addon } from './addon.ts';
+import type { Memory, NativeBuffer } from './memory.ts';
+import type { NativeCall, NativeOperand, NativeProgram } from './program.ts';
+
+type NativeSlots = readonly (Slot<NativeBuffer> | undefined)[];
+
+/** What a list needs of its backend. */
+export interface Engine {
+  readonly addon: Addon;
+  readonly memory: Memory;
+  readonly trampoline: number;
+  /** Threads of the pool, and how many of them one run may use. */
+  readonly threads: number;
+  readonly team: number;
+}
+
+/** Words of a command: code, arguments, units. */
+const COMMAND_WORDS = 3;
+/** Bytes before the commands: the cancel flag. */
+const HEADER = 64;
+/** Bound blocks that wait to be run again; more runs at once bind anew. */
+const KEPT_BLOCKS = 4;
+
+/** Steps bound to addresses and sizes: everything that the threads read, in one buffer. */
+interface Block {
+  readonly key: string;
+  readonly buffer: NativeBuffer;
+  readonly commands: number;
+  /** Which step each command belongs to. */
+  readonly steps: readonly number[];
+  /** Where times are written, in bytes from the start. */
+  readonly times: number;
+}
+
+export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]): CommandList<NativeBuffer> {
+  const kept: Block[] = [];
+  let disposed = false;
+  const take = (slots: NativeSlots, at: Binding): Block => {
+    const key = keyOf(slots, at);
+    const index = kept.findIndex((block) => block.key === key);
+    return index < 0 ? bind(engine, steps, slots, at, key) : kept.splice(index, 1)[0]!;
+  };
+  const give = (block: Block): void => {
+    if (!disposed) kept.unshift(block);
+    else engine.memory.free(block.buffer);
+    while (kept.length > KEPT_BLOCKS) engine.memory.free(kept.pop()!.buffer);
+  };
+  return {
+    async run(slots, at, options = {}) {
+      throwIfAborted(options.signal);
+      const block = take(slots, at);
+      try {
+        await runBlock(engine, block, options);
+      } finally {
+        give(block);
+      }
+    },
+    dispose() {
+      disposed = true;
+      for (const { buffer } of kept.splice(0)) engine.memory.free(buffer);
+    },
+  };
+}
+
+function keyOf(slots: NativeSlots, at: Binding): string {
+  const addresses = slots.map((slot) => (slot ? slot.buffer.address + slot.offset : ''));
+  return `${addresses.join()};${Object.entries(at).join()}`;
+}
+
+function bind(
+  engine: Engine,
+  steps: readonly Step<NativeProgram>[],
+  slots: NativeSlots,
+  at: Binding,
+  key: string,
+): Block {
+  const operand = (desc: TensorDesc | undefined, index: number | undefined): NativeOperand | undefined => {
+    const slot = index === undefined ? undefined : slots[index];
+    if (!desc || !slot) return undefined;
+    return { dtype: desc.dtype, dims: bindShape(desc.shape, at), address: slot.buffer.address + slot.offset };
+  };
+  const calls = steps.map(({ call, inputs, outputs }) => ({
+    inputs: call.inputs.map((desc, i) => operand(desc, inputs[i])),
+    outputs: call.outputs.map((desc, i) => operand(desc, outputs[i])),
+    at,
+    threads: engine.threads,
+  }));
+  // Steps run one after the other, so that one scratch area serves them all.
+  const scratch = Math.max(0, ...steps.map(({ program }, i) => program.scratch?.(calls[i]!) ?? 0));
+  // Sizes come first because arguments hold addresses: where scratch lies follows from how many words there are.
+  const dry = encode(steps, calls, 0);
+  const words = COMMAND_WORDS * dry.length + dry.reduce((sum, { args }) => sum + args.length, 0);
+  const times = HEADER + words * 8;
+  const scratchAt = align(times + (dry.length + 1) * 8);
+  const buffer = engine.memory.alloc(scratchAt + scratch);
+  const commands = encode(steps, calls, buffer.address + scratchAt);
+  const write = wordWriter(buffer, HEADER);
+  let args = buffer.address + HEADER + commands.length * COMMAND_WORDS * 8;
+  for (const command of commands) {
+    write(command.code);
+    write(args);
+    write(command.units);
+    args += command.args.length * 8;
+  }
+  for (const command of commands) for (const word of command.args) write(word);
+  return { key, buffer, commands: commands.length, steps: commands.map(({ step }) => step), times };
+}
+
+const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+interface Encoded {
+  readonly step: number;
+  readonly code: number;
+  readonly units: number;
+  readonly args: readonly number[];
+}
+
+function encode(
+  steps: readonly Step<NativeProgram>[],
+  calls: readonly Omit<NativeCall, 'scratch'>[],
+  scratch: number,
+): Encoded[] {
+  return steps.flatMap(({ program }, step) => {
+    const call = { ...calls[step]!, scratch };
+    return program.phases.map((phase) => ({
+      step,
+      code: phase.code,
+      units: phase.units(call),
+      args: phase.args(call),
+    }));
+  });
+}
+
+/** Writes integers below 2^53 as 64-bit words, one after the other. */
+function wordWriter(buffer: NativeBuffer, offset: number): (word: number) => void {
+  const view = new DataView(buffer.view.buffer, buffer.view.byteOffset, buffer.view.byteLength);
+  let at = offset;
+  return (word) => {
+    view.setUint32(at, word >>> 0, true);
+    view.setInt32(at + 4, Math.floor(word / 2 ** 32), true);
+    at += 8;
+  };
+}
+
+async function runBlock(engine: Engine, block: Block, { signal, onStep }: RunOptions): Promise<void> {
+  const { buffer, commands, times } = block;
+  const cancel = new Int32Array(buffer.view.buffer, 0, 1);
+  Atomics.store(cancel, 0, 0);
+  const abort = (): void => void Atomics.store(cancel, 0, 1);
+  signal?.addEventListener('abort', abort, { once: true });
+  let completed: boolean;
+  try {
+    completed = await engine.addon.run(
+      buffer.address + HEADER,
+      commands,
+      engine.trampoline,
+      buffer.address,
+      onStep ? buffer.address + times : 0,
+      engine.threads,
+      engine.team,
+    );
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+  if (!completed) {
+    throwIfAborted(signal);
+    throw new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
+  }
+  if (onStep) reportTimes(block, onStep);
+}
+
+function reportTimes({ buffer, steps, commands, times }: Block, onStep: NonNullable<RunOptions['onStep']>): void {
+  const seconds = new Float64Array(buffer.view.buffer, times, commands + 1);
+  const spent = new Map<number, number>();
+  for (let c = 0; c < commands; c++) spent.set(steps[c]!, (spent.get(steps[c]!) ?? 0) + seconds[c + 1]! - seconds[c]!);
+  for (const [step, total] of spent) onStep(step, total);
+}
