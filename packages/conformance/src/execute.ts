@@ -82,7 +82,7 @@ export async function subjectOf(
   const prepared: Prepared = {
     program,
     arena: (run, expected) =>
-      new Arena(backend, call, program, instance.inputs[run]!, bindFresh(instance, run, expected)),
+      new Arena(backend, call, program, instance.inputs(run), bindFresh(instance, run, expected)),
     record: (times) => backend.record(new Array<Step>(times).fill(step)),
   };
   const list = prepared.record(1);
@@ -107,7 +107,7 @@ export async function subjectOf(
 function evaluating(kernel: Kernel, instance: Instance, ops: OpTable): Subject {
   return {
     run: async (run) => {
-      const operands = instance.inputs[run]!;
+      const operands = instance.inputs(run);
       const call = callAt(instance, run, ops);
       const before = operands.map((tensor) => (tensor && tensor.type !== 'string' ? tensor.bytes.slice() : undefined));
       const results = await runGenerator(kernel.evaluate!(call, operands), new Slicer());

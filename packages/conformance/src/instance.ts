@@ -53,8 +53,8 @@ export interface Instance {
   readonly fresh: readonly string[];
   /** The sizes of each run, fresh symbols left out. */
   readonly bindings: readonly Binding[];
-  /** Operands of each run. */
-  readonly inputs: readonly (readonly (Tensor | undefined)[])[];
+  /** Operands of a run; made when first asked for. */
+  inputs(run: number): readonly (Tensor | undefined)[];
   /** What a person needs to see of it. */
   readonly text: string;
 }
@@ -90,14 +90,12 @@ class Builder {
   private readonly constants: (Tensor | undefined)[] = [];
   private readonly facts = new Map<string, ValueFacts>();
   private readonly symbols: ReadonlySet<string>;
-  private readonly random: Random;
 
   constructor(one: Case, types: TypeBinding, choices: Choices, schema: OpSchema, ops: OpTable) {
     this.one = one;
     this.choices = choices;
     this.schema = schema;
     this.ops = ops;
-    this.random = new Random(choices.seed);
     this.operands = one.inputs.map((input, i) => {
       const type = paramAt(schema.inputs, i)!.type;
       return input && { ...input, dtype: input.dtype ?? types[type] ?? (type as DType) };
@@ -120,15 +118,17 @@ class Builder {
     const inferred = inferNode(node, this.ops, (name) => this.facts.get(name));
     const call = callOf(node, this.ops, (name) => this.facts.get(name) ?? inferred.values.get(name));
     const runs = Array.from({ length: BINDINGS }, (_, run) => this.sizes(run));
+    const tensors: (readonly (Tensor | undefined)[])[] = [];
     return {
       node,
       call,
       fresh: inferred.fresh,
       constants: this.constants.map((tensor) => tensor && constantOf(tensor)),
       bindings: runs.map((at) => Object.fromEntries([...this.symbols].map((name) => [name, at[name]!]))),
-      inputs: runs.map((at) =>
-        this.operands.map((operand, i) => operand && (this.constants[i] ?? contentsOf(operand, at, this.random))),
-      ),
+      inputs: (run) => {
+        tensors[run] ??= this.operands.map((operand, i) => operand && (this.constants[i] ?? this.contents(i, run)));
+        return tensors[run];
+      },
       text: describe(call, this.constants),
     };
   }
@@ -169,13 +169,25 @@ class Builder {
     const operand = this.operands[i];
     if (!operand) return;
     if (this.isConstant(i) && operand.shape.flatMap(dim.symbols).every((name) => !this.symbols.has(name))) {
-      const tensor = contentsOf(operand, this.sizes(0), this.random);
-      this.constants[i] = operand.weight ? sparsify(tensor, this.choices.sparsity, this.random) : tensor;
+      const tensor = this.contents(i, 0);
+      this.constants[i] = operand.weight ? sparsify(tensor, this.choices.sparsity, this.random(i, 0)) : tensor;
       this.facts.set(`i${i}`, constantFacts(this.constants[i]));
       return;
     }
     const contents = operand.contents && { contents: this.known(operand.contents) };
     this.facts.set(`i${i}`, { dtype: operand.dtype, shape: this.known(operand.shape), ...contents });
+  }
+
+  /** Follows from the seed alone, whatever else was asked for before. */
+  private random(i: number, run: number): Random {
+    return new Random(this.choices.seed + 1000 * run + i);
+  }
+
+  private contents(i: number, run: number): Tensor {
+    const { dtype, shape, values } = this.operands[i]!;
+    const at = this.sizes(run);
+    const dims = bindShape(shape, at);
+    return encode(dtype, dims, values({ dtype, dims, at, random: this.random(i, run) }));
   }
 
   private addEpilogue(): readonly EpilogueStep[] {
@@ -244,7 +256,7 @@ export function callAt(instance: Instance, run: number, ops: OpTable): Call {
   return {
     ...call,
     attrs: attributesOf(schema, nodeAt(instance, schema, run)),
-    inputs: call.inputs.map((desc, i) => desc && { ...desc, shape: inputs[run]![i]!.dims }),
+    inputs: call.inputs.map((desc, i) => desc && { ...desc, shape: inputs(run)[i]!.dims }),
   };
 }
 
@@ -257,11 +269,6 @@ export function bindFresh(instance: Instance, run: number, outputs: readonly (Te
     });
   });
   return at;
-}
-
-function contentsOf(operand: Operand, at: Binding, random: Random): Tensor {
-  const dims = bindShape(operand.shape, at);
-  return encode(operand.dtype, dims, operand.values({ dtype: operand.dtype, dims, at, random }));
 }
 
 function constantOf(tensor: Tensor): Constants[number] {

@@ -2,6 +2,9 @@
 
 import fc from 'fast-check';
 
+/** Values that may be skipped for each that is checked; where more are, fewer than wanted are checked. */
+const MOST_SKIPS = 20;
+
 /** One failure, as its message prints it. */
 export interface Replay {
   readonly test: string;
@@ -35,7 +38,12 @@ export async function property<T>(
       if (outcome === 'skipped') return fc.pre(false);
       checked++;
     }),
-    { seed: replay?.seed ?? seed, numRuns: runs, ...(replay ? { path: replay.path, endOnFailure: true } : {}) },
+    {
+      seed: replay?.seed ?? seed,
+      numRuns: runs,
+      maxSkipsPerRun: MOST_SKIPS,
+      ...(replay ? { path: replay.path, endOnFailure: true } : {}),
+    },
   );
   if (!details.failed || details.counterexample === null) return checked;
   const error = details.errorInstance instanceof Error ? details.errorInstance : new Error(`${details.errorInstance}`);

@@ -123,7 +123,7 @@ export async function attempt(
 
 /** What the reference says of run `run`. */
 export function expected(under: KernelUnderTest, instance: Instance, run: number): Promise<(Expected | undefined)[]> {
-  return expectation(nodeAt(instance, under.schema, run), instance.inputs[run]!, under.evaluate, under.find);
+  return expectation(nodeAt(instance, under.schema, run), instance.inputs(run), under.evaluate, under.find);
 }
 
 export const tensorsOf = (results: readonly (Expected | undefined)[]): Tensors => results.map((each) => each?.tensor);

@@ -48,9 +48,9 @@ export async function halves(
 }
 
 async function inFloat32(under: KernelUnderTest, instance: Instance): Promise<(Expected | undefined)[] | undefined> {
-  const inputs = instance.inputs[0]!.map((tensor) =>
-    tensor && isHalf(tensor.type) ? encode('float32', tensor.dims, decode(tensor)) : tensor,
-  );
+  const inputs = instance
+    .inputs(0)
+    .map((tensor) => (tensor && isHalf(tensor.type) ? encode('float32', tensor.dims, decode(tensor)) : tensor));
   const node = nodeAt(instance, under.schema, 0);
   let wide: Tensors;
   try {
@@ -64,7 +64,7 @@ async function inFloat32(under: KernelUnderTest, instance: Instance): Promise<(E
     const dtype = instance.call.outputs[i]?.dtype;
     return tensor && dtype && isHalf(dtype) ? encode(dtype, tensor.dims, decode(tensor)) : tensor;
   });
-  const evaluated = { node, inputs: instance.inputs[0]!, outputs, evaluate: under.evaluate };
+  const evaluated = { node, inputs: instance.inputs(0), outputs, evaluate: under.evaluate };
   const slacks = await under.cases.tolerance(evaluated);
   return outputs.map((tensor, i) => {
     const format = tensor && floatFormats[tensor.type];
