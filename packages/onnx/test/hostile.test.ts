@@ -11,6 +11,7 @@ import { readOnnxFile } from '../src/node.ts';
 import { tensorProto } from '../src/proto.ts';
 import { encode } from '../src/wire.ts';
 import { external, filled, fn, graph, loaded, model, node, tensor, value } from './models.ts';
+import { mutant } from './mutants.ts';
 
 /** Milliseconds of this process: those of others on the same processor do not count. */
 function clock(): number {
@@ -398,39 +399,6 @@ describe('a valid model', () => {
     expect(count.refused).toBeGreaterThan(500);
   });
 });
-
-/** Flips bits, sets bytes, cuts, repeats and moves parts. */
-function mutant(source: Uint8Array, seed: number): Uint8Array {
-  let state = (seed * 2654435761) >>> 0;
-  const random = (below: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-  const at = (): number => random(source.length);
-  let copy: Uint8Array = source.slice();
-  for (let times = 1 + random(2); times > 0; times--) {
-    const [from, length] = [at(), 1 + random(16)];
-    const part = source.subarray(from, from + length);
-    const to = Math.min(at(), copy.length);
-    switch (random(5)) {
-      case 0:
-        copy[to] = copy[to]! ^ (1 << random(8));
-        break;
-      case 1:
-        copy[to] = [0, 1, 0x7f, 0x80, 0xff][random(5)]!;
-        break;
-      case 2:
-        copy = concat(copy.subarray(0, to), part, copy.subarray(to));
-        break;
-      case 3:
-        copy = concat(copy.subarray(0, to), copy.subarray(to + length));
-        break;
-      default:
-        copy.set(part.subarray(0, copy.length - to), to);
-    }
-  }
-  return copy;
-}
 
 test('a large initializer is not copied', async () => {
   const rawData = new Uint8Array(4 << 20);
