@@ -150,7 +150,7 @@ suite('the engine', () => {
     }, 1);
     await expect(list.run([], {}, { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' });
     clearInterval(timer);
-    expect(turns).toBe(5);
+    expect(turns).toBeGreaterThanOrEqual(5);
     await expect(list.run([], {}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORTED' });
     list.dispose();
   });

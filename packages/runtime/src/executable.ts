@@ -9,6 +9,8 @@ import {
   byteLength,
   type CommandList,
   dim,
+  EspalierError,
+  formatShape,
   type Kernel,
   type OpTable,
   type Program,
@@ -175,6 +177,7 @@ export class Executable {
     const key = this.symbols.map((s) => at[s] ?? '').join();
     let layout = this.layouts.get(key);
     if (!layout) {
+      for (const [name] of this.roots) this.checkView(name, at);
       layout = this.lifetimes.map((lifetimes, b) =>
         this.layOutBackend(lifetimes, at, this.backends[b]!.limits.alignment),
       );
@@ -182,6 +185,25 @@ export class Executable {
       this.layouts.set(key, layout);
     }
     return layout;
+  }
+
+  /**
+   * A view must have as many bytes as its source: reading on behind it would give another value's. Says nothing yet where a
+   * size is open.
+   * @throws EspalierError `SHAPE_MISMATCH`
+   */
+  checkView(name: string, at: Bindings): void {
+    const root = this.root(name);
+    const [view, source] = [this.facts(name)!, this.facts(root)];
+    const isKnown = (facts: ValueFacts): boolean =>
+      facts.shape.every((d) => dim.symbols(d).every((s) => at[s] !== undefined));
+    if (root === name || !source || !isKnown(view) || !isKnown(source)) return;
+    if (bytesOf(view, at) === bytesOf(source, at)) return;
+    const [from, to] = [source, view].map(({ shape }) => formatShape(bindShape(shape, at)));
+    throw new EspalierError(
+      'SHAPE_MISMATCH',
+      `"${name}" cannot have the shape ${to}: its source "${root}" has ${from}`,
+    );
   }
 
   private layOutBackend(

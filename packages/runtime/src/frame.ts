@@ -265,6 +265,7 @@ export class Frame {
         );
       });
       unify(`the value "${name}"`, this.facts(name).shape, dims, this.at);
+      this.executable.checkView(name, this.at);
     }
     this.checkAssumptions();
   }

@@ -145,6 +145,18 @@ describe('sessions', () => {
     });
   });
 
+  it('refuse sizes for which a view would not have the bytes of its source', async () => {
+    const halves = graph(
+      [input('x', ['n'])],
+      ['y'],
+      [node('Reshape', ['x'], ['r'], { shape: [2, 'floor(n,2)'] }), node('Relu', ['r'], ['y'])],
+    );
+    const session = await sessionOf(halves);
+    expect((await session.run({ x: ramp([6]) })).y!.dims).toEqual([2, 3]);
+    await expect(session.run({ x: ramp([7]) })).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' });
+    expect((await session.run({ x: ramp([4]) })).y!.dims).toEqual([2, 2]);
+  });
+
   it('refuse sizes that cannot be broadcast, and run again after it', async () => {
     const add = graph([input('a', ['n']), input('b', ['m'])], ['y'], [node('Add', ['a', 'b'], ['y'])]);
     const session = await sessionOf(add);
