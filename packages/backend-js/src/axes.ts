@@ -1,6 +1,7 @@
 /** Folding elements along axes: what reductions and statistics over axes share. */
 
 import { type Phase, sizeOf, stridesOf } from '@espalier/core';
+import { units } from './define.ts';
 
 /** Elements that one unit folds. */
 const CHUNK = 1 << 16;
@@ -73,15 +74,10 @@ export function visitGroups({ groups, count, kept, folded }: Grouping, visit: Vi
       index += part;
     }
   };
-  return {
-    units: groups * chunks,
-    sequential: chunks > 1,
-    run: (from, to) => {
-      for (let unit = from; unit < to; unit++) {
-        const group = Math.floor(unit / chunks);
-        const first = (unit - group * chunks) * CHUNK;
-        run(group, first, Math.min(count, first + CHUNK));
-      }
-    },
+  const chunk = (unit: number): void => {
+    const group = Math.floor(unit / chunks);
+    const first = (unit - group * chunks) * CHUNK;
+    run(group, first, Math.min(count, first + CHUNK));
   };
+  return units(groups * chunks, chunk, chunks > 1);
 }

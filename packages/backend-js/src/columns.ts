@@ -5,6 +5,7 @@
 
 import type { Phase } from '@espalier/core';
 import { agree } from './agree.ts';
+import { units } from './define.ts';
 import type { Floats } from './float.ts';
 import { type Matrix, product } from './product.ts';
 import type { WindowAxes } from './windows.ts';
@@ -55,15 +56,10 @@ export function convolve(c: Convolution): Phase[] {
       const b: Matrix = { data: columns, row: n, column: 1 };
       const begin = image * c.filters * positions + first;
       phases.push(
-        {
-          units: rows,
-          run(from, to) {
-            for (let row = from; row < to; row++) {
-              const channel = Math.floor(row / taps);
-              c.gather(image, channel, row - channel * taps, first, first + n, columns, row * n);
-            }
-          },
-        },
+        units(rows, (row) => {
+          const channel = Math.floor(row / taps);
+          c.gather(image, channel, row - channel * taps, first, first + n, columns, row * n);
+        }),
         product({ m, n, k, a, b, c: out }, groups, (g) => [g * m * k, g * k * n, begin + g * m * positions]),
       );
     }

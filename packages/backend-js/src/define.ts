@@ -141,6 +141,14 @@ export function each(size: number, run: (from: number, to: number) => void): Pha
   return { units: size, run };
 }
 
+/** Units that are more than an element each. */
+export function units(count: number, run: (unit: number) => void, sequential = false): Phase {
+  const all = (from: number, to: number): void => {
+    for (let unit = from; unit < to; unit++) run(unit);
+  };
+  return { units: count, sequential, run: all };
+}
+
 /** One unit in all: for work that is always small. */
 export function once(run: () => void): Phase {
   return { units: 1, run: (from, to) => void (from < to && run()) };

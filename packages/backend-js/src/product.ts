@@ -35,8 +35,8 @@ function oriented(p: Product): Product {
 
 /** A phase of one unit per tile. Accumulates in float64; int32 and 64-bit integers wrap around exactly. */
 export function product(given: Product, batch: number, offsets: (batch: number) => Offsets): Phase {
-  const isTurned = oriented(given) !== given;
   const p = oriented(given);
+  const isTurned = p !== given;
   const across = Math.ceil(p.n / COLUMNS);
   const tiles = Math.ceil(p.m / ROWS) * across;
   const tile = tileFor(p);

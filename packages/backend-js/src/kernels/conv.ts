@@ -3,7 +3,7 @@
 import { type Attributes, type HostKernel, type Phase, sizeOf, slidingWindow, transposedWindow } from '@espalier/core';
 import { agree } from '../agree.ts';
 import { type Convolution, convolve, tableGather } from '../columns.ts';
-import { define, each, type JsOp, type Operand } from '../define.ts';
+import { define, type JsOp, type Operand, units } from '../define.ts';
 import { type Floats, floatsLike } from '../float.ts';
 import { Sampler } from '../taps.ts';
 import { rejectSpatial, transposedAxes, triple, windowAxes } from '../windows.ts';
@@ -54,13 +54,11 @@ function addBias(y: Operand, bias: Operand | undefined): Phase[] {
   const [batch, channels] = y.dims;
   agree(bias.size, channels, 'elements of the bias');
   const positions = sizeOf(y.dims.slice(2));
-  const run = (from: number, to: number): void => {
-    for (let unit = from; unit < to; unit++) {
-      const value = bias.data[unit % channels];
-      for (let i = unit * positions; i < (unit + 1) * positions; i++) y.data[i] += value;
-    }
+  const add = (unit: number): void => {
+    const value = bias.data[unit % channels];
+    for (let i = unit * positions; i < (unit + 1) * positions; i++) y.data[i] += value;
   };
-  return [{ units: batch * channels, run }];
+  return [units(batch * channels, add)];
 }
 
 const reject: JsOp['reject'] = (call) => rejectSpatial(call.inputs[0]!.shape.length);
@@ -106,13 +104,11 @@ export const conv: readonly HostKernel[] = [
       const weights = floatsLike(w!, w!.size);
       const [inner, outer] = [all.channels / all.groups, all.filters / all.groups];
       // From [groups, inner, outer, taps] to [groups, outer, inner, taps].
-      const turn = each(all.channels * outer, (from, to) => {
-        for (let unit = from; unit < to; unit++) {
-          const channel = Math.floor(unit / outer);
-          const group = Math.floor(channel / inner);
-          const target = (group * outer + (unit % outer)) * inner + (channel % inner);
-          for (let tap = 0; tap < all.taps; tap++) weights[target * all.taps + tap] = w!.data[unit * all.taps + tap];
-        }
+      const turn = units(all.channels * outer, (unit) => {
+        const channel = Math.floor(unit / outer);
+        const group = Math.floor(channel / inner);
+        const target = (group * outer + (unit % outer)) * inner + (channel % inner);
+        for (let tap = 0; tap < all.taps; tap++) weights[target * all.taps + tap] = w!.data[unit * all.taps + tap];
       });
       const gather = tableGather(x!.data, all.channels, axes);
       return [turn, ...convolve({ ...all, weights, sums: y!.data, gather }), ...addBias(y!, bias)];
@@ -152,13 +148,11 @@ export const conv: readonly HostKernel[] = [
       const channels = y!.dims[1];
       const positions = sizeOf(y!.dims.slice(2));
       const store = requantize(y!, yZero!);
-      const finish = each(y!.dims[0] * channels, (from, to) => {
-        for (let unit = from; unit < to; unit++) {
-          const channel = unit % channels;
-          const scale = Math.fround(xScale!.data[0] * wScale!.data[wScale!.size > 1 ? channel : 0]) / yScale!.data[0];
-          const add = bias ? bias.data[channel] : 0;
-          for (let i = unit * positions; i < (unit + 1) * positions; i++) store(i, sums[i] + add, scale);
-        }
+      const finish = units(y!.dims[0] * channels, (unit) => {
+        const channel = unit % channels;
+        const scale = Math.fround(xScale!.data[0] * wScale!.data[wScale!.size > 1 ? channel : 0]) / yScale!.data[0];
+        const add = bias ? bias.data[channel] : 0;
+        for (let i = unit * positions; i < (unit + 1) * positions; i++) store(i, sums[i] + add, scale);
       });
       return [...integer(x!, xZero, w!, wZero, y!, sums, attrs), finish];
     },

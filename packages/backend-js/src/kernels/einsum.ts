@@ -1,11 +1,22 @@
 /** Einstein summation, and determinants. */
 
-import { einsumExtents, type HostKernel, parseEinsum, sizeOf, stridesOf } from '@espalier/core';
-import { define, each } from '../define.ts';
+import {
+  type Attributes,
+  einsumExtents,
+  type HostKernel,
+  type Phase,
+  parseEinsum,
+  sizeOf,
+  stridesOf,
+} from '@espalier/core';
+import { define, type Operands, units } from '../define.ts';
 import { type Floats, floating } from '../float.ts';
 
 /** Sums the products of one element of each operand, `count` times, advancing by `steps`. */
-function sumOfProducts(operands: readonly Floats[], at: readonly number[], steps: readonly number[], count: number) {
+// biome-ignore lint/suspicious/noExplicitAny: floats, or bigints, which do not mix in one call.
+type Contract = (operands: readonly any[], at: readonly number[], steps: readonly number[], count: number) => any;
+
+const sumOfProducts: Contract = (operands: readonly Floats[], at, steps, count) => {
   let sum = 0;
   if (operands.length === 2) {
     const [a, b] = operands;
@@ -18,15 +29,9 @@ function sumOfProducts(operands: readonly Floats[], at: readonly number[], steps
     sum += product;
   }
   return sum;
-}
+};
 
-/** The same for integers of 64 bits. */
-function bigSumOfProducts(
-  operands: readonly BigInt64Array[],
-  at: readonly number[],
-  steps: readonly number[],
-  count: number,
-) {
+const bigSumOfProducts: Contract = (operands: readonly BigInt64Array[], at, steps, count) => {
   let sum = 0n;
   for (let i = 0; i < count; i++) {
     let product = 1n;
@@ -34,7 +39,7 @@ function bigSumOfProducts(
     sum += product;
   }
   return sum;
-}
+};
 
 /** The determinant of the `n` x `n` matrix at `at`, by elimination with the largest pivot of each column. */
 function determinant(data: Floats, at: number, n: number): number {
@@ -58,75 +63,81 @@ function determinant(data: Floats, at: number, n: number): number {
   return result;
 }
 
+/** How an equation falls into sums of products: one for each element of the output. */
+function einsum({ inputs, outputs: [y], attrs }: Operands): Phase[] {
+  const operands = inputs.map((x) => x!);
+  const { labels, extents } = readEquation(
+    attrs,
+    operands.map(({ dims }) => dims),
+  );
+  const summed = [...extents.keys()].filter((label) => !labels.output.includes(label));
+  // The last label is the innermost loop's.
+  const inner = summed.length > 0 ? extents.get(summed.at(-1)!)! : 1;
+  const outerExtents = summed.slice(0, -1).map((label) => extents.get(label)!);
+  const outer = sizeOf(outerExtents);
+  /** How far each operand advances with a label; 0 along axes that it broadcasts. */
+  const stepsOf = (names: readonly string[]): number[][] =>
+    operands.map(({ dims }, k) => {
+      const strides = stridesOf(dims);
+      const own = labels.inputs[k];
+      return names.map((label) =>
+        own.reduce((sum, name, axis) => sum + (name === label && dims[axis] > 1 ? strides[axis] : 0), 0),
+      );
+    });
+  const [outputSteps, summedSteps] = [stepsOf(labels.output), stepsOf(summed)];
+  const innerSteps = summedSteps.map((steps) => steps.at(-1) ?? 0);
+  const advance = (at: number[], steps: number[][], dims: readonly number[], index: number): void => {
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      const i = index % dims[axis];
+      index = Math.floor(index / dims[axis]);
+      for (let k = 0; k < at.length; k++) at[k] += i * steps[k][axis];
+    }
+  };
+  const isBig = y!.data instanceof BigInt64Array || y!.data instanceof BigUint64Array;
+  const floats = isBig ? [] : operands.map(floating);
+  const data = isBig ? operands.map((x) => x.data) : floats.map((x) => x.data);
+  const contract: Contract = isBig ? bigSumOfProducts : sumOfProducts;
+  const element = (unit: number): void => {
+    const base = operands.map(() => 0);
+    advance(base, outputSteps, y!.dims, unit);
+    let sum = contract(data, base, innerSteps, outer === 0 ? 0 : inner);
+    for (let r = 1; r < outer; r++) {
+      const at = [...base];
+      advance(at, summedSteps, outerExtents, r);
+      sum += contract(data, at, innerSteps, inner);
+    }
+    y!.data[unit] = sum;
+  };
+  return [...floats.flatMap(({ before }) => before), units(y!.size, element)];
+}
+
+function readEquation(attrs: Attributes, shapes: readonly (readonly number[])[]) {
+  const labels = parseEinsum(
+    attrs['equation'] as string,
+    shapes.map((dims) => dims.length),
+  );
+  return { labels, extents: einsumExtents(labels, shapes) as Map<string, number> };
+}
+
 export const contraction: readonly HostKernel[] = [
   define({
     op: 'Einsum',
-    macs: (inputs, _outputs, call) => {
-      const shapes = inputs.map((dims) => dims!);
-      const labels = parseEinsum(
-        call.attrs['equation'] as string,
-        shapes.map((dims) => dims.length),
+    macs: (inputs, _outputs, { attrs }) => {
+      const { extents } = readEquation(
+        attrs,
+        inputs.map((dims) => dims!),
       );
-      return sizeOf([...einsumExtents(labels, shapes).values()] as number[]);
+      return sizeOf([...extents.values()]);
     },
-    compute: ({ inputs, outputs: [y], attrs }) => {
-      const operands = inputs.map((x) => x!);
-      const shapes = operands.map(({ dims }) => dims);
-      const labels = parseEinsum(
-        attrs['equation'] as string,
-        shapes.map((dims) => dims.length),
-      );
-      const extents = einsumExtents(labels, shapes) as Map<string, number>;
-      const summed = [...extents.keys()].filter((label) => !labels.output.includes(label));
-      /** How far each operand advances with a label. */
-      const steps = operands.map(({ dims }, k) => {
-        const strides = stridesOf(dims);
-        const step = (label: string): number =>
-          labels.inputs[k].reduce((sum, own, axis) => sum + (own === label && dims[axis] > 1 ? strides[axis] : 0), 0);
-        return { output: labels.output.map(step), summed: summed.map(step) };
-      });
-      const isBig = y!.data instanceof BigInt64Array || y!.data instanceof BigUint64Array;
-      const floats = isBig ? [] : operands.map(floating);
-      const last = summed.length - 1;
-      const inner = last < 0 ? 1 : extents.get(summed[last])!;
-      const outerExtents = summed.slice(0, -1).map((label) => extents.get(label)!);
-      const outer = sizeOf(outerExtents);
-      const innerSteps = steps.map((s) => (last < 0 ? 0 : s.summed[last]));
-      const advance = (at: number[], which: 'output' | 'summed', dims: readonly number[], index: number): void => {
-        for (let axis = dims.length - 1; axis >= 0; axis--) {
-          const i = index % dims[axis];
-          index = Math.floor(index / dims[axis]);
-          for (let k = 0; k < at.length; k++) at[k] += i * steps[k][which][axis];
-        }
-      };
-      const data = isBig ? operands.map((x) => x.data as BigInt64Array) : floats.map((x) => x.data);
-      const contract = (isBig ? bigSumOfProducts : sumOfProducts) as (
-        d: typeof data,
-        ...rest: [number[], number[], number]
-      ) => number;
-      const run = (from: number, to: number): void => {
-        for (let element = from; element < to; element++) {
-          const base = operands.map(() => 0);
-          advance(base, 'output', y!.dims, element);
-          let sum: number = isBig ? (0n as unknown as number) : 0;
-          for (let r = 0; r < outer; r++) {
-            const at = [...base];
-            advance(at, 'summed', outerExtents, r);
-            sum += contract(data, at, innerSteps, inner);
-          }
-          y!.data[element] = sum;
-        }
-      };
-      return [...floats.flatMap(({ before }) => before), each(y!.size, run)];
-    },
+    compute: einsum,
   }),
   define({
     op: 'Det',
     macs: ([x]) => (sizeOf(x!) * x!.at(-1)!) / 3,
     compute: ({ inputs: [x], outputs: [y] }) => {
       const n = x!.dims.at(-1)!;
-      return each(y!.size, (from, to) => {
-        for (let i = from; i < to; i++) y!.data[i] = determinant(x!.data, i * n * n, n);
+      return units(y!.size, (i) => {
+        y!.data[i] = determinant(x!.data, i * n * n, n);
       });
     },
   }),

@@ -3,7 +3,7 @@
 import { broadcastStrides, ESPALIER, type HostKernel, type Phase, sizeOf } from '@espalier/core';
 import { agree } from '../agree.ts';
 import { broadcast } from '../broadcast.ts';
-import { define, each, type Operand, type Operands } from '../define.ts';
+import { define, each, type Operand, type Operands, units } from '../define.ts';
 import { type Floats, floatsLike } from '../float.ts';
 import { multiply } from '../product.ts';
 import { centred, layout, matmulPhase, perColumn } from './matmul.ts';
@@ -93,12 +93,7 @@ function attention({ inputs: [qIn, kIn, vIn, mask], outputs: [yOut], attrs }: Op
       [0, v.begin(b, from, 0), y.begin(b, head, first)],
     );
   };
-  return {
-    units: q.batch * q.heads * blocks,
-    run: (from, to) => {
-      for (let unit = from; unit < to; unit++) run(unit);
-    },
-  };
+  return units(q.batch * q.heads * blocks, run);
 }
 
 /** Memory for an intermediate result. */

@@ -10,7 +10,7 @@ import {
   stridesOf,
   transposedWindow,
 } from '@espalier/core';
-import { define, each, type JsOp, type Operand, type Operands } from '../define.ts';
+import { define, each, type JsOp, type Operand, type Operands, units } from '../define.ts';
 import { floating } from '../float.ts';
 import { PADDING, rejectSpatial, type WindowAxes, windowAxes } from '../windows.ts';
 
@@ -31,8 +31,8 @@ function axesOf(x: Operand, attrs: Attributes): WindowAxes {
 }
 
 /** Multiply-adds of a pool: every output sees one window. */
-const macsOf: JsOp['macs'] = (_inputs, [y], call) =>
-  sizeOf(y!) * sizeOf(call.attrs['kernel_shape'] as readonly number[]);
+const macsOf: JsOp['macs'] = (_inputs, [y, indices], call) =>
+  sizeOf((y ?? indices)!) * sizeOf(call.attrs['kernel_shape'] as readonly number[]);
 
 /**
  * One unit per row of outputs. `visit` is told of the elements that one window sees, by their place in the input, and then
@@ -68,12 +68,7 @@ function windows(
       store(unit * width.output + ow, inside, padding);
     }
   };
-  return {
-    units: x.dims[0] * x.dims[1] * rows,
-    run: (from, to) => {
-      for (let unit = from; unit < to; unit++) run(unit);
-    },
-  };
+  return units(x.dims[0] * x.dims[1] * rows, run);
 }
 
 function pool({ inputs: [x], outputs: [y], attrs }: Operands, how: Pooling, countsPadding: boolean): readonly Phase[] {
@@ -92,12 +87,10 @@ function pool({ inputs: [x], outputs: [y], attrs }: Operands, how: Pooling, coun
 /** One unit per channel of an image, all of whose elements are one window. */
 function globalPool({ inputs: [x], outputs: [y] }: Operands, how: Pooling): Phase {
   const length = sizeOf(x!.dims.slice(2));
-  return each(y!.size, (from, to) => {
-    for (let unit = from; unit < to; unit++) {
-      let sum = how.initial;
-      for (let i = unit * length; i < (unit + 1) * length; i++) sum = how.fold(sum, x!.data[i]);
-      y!.data[unit] = how.finish(sum, length);
-    }
+  return units(y!.size, (unit) => {
+    let sum = how.initial;
+    for (let i = unit * length; i < (unit + 1) * length; i++) sum = how.fold(sum, x!.data[i]);
+    y!.data[unit] = how.finish(sum, length);
   });
 }
 
@@ -177,13 +170,10 @@ export const pooling: readonly HostKernel[] = [
       const fail = (index: number): never => {
         throw new EspalierError('BAD_INPUT', `the index ${index} lies outside of the output [${y!.dims}]`);
       };
-      const scatter = (from: number, to: number): void => {
-        for (let i = from; i < to; i++) y!.data[place(Number(indices!.data[i]))] = x!.data[i];
+      const scatter = (i: number): void => {
+        y!.data[place(Number(indices!.data[i]))] = x!.data[i];
       };
-      return [
-        each(y!.size, (from, to) => y!.data.fill(0, from, to)),
-        { units: x!.size, sequential: true, run: scatter },
-      ];
+      return [each(y!.size, (from, to) => y!.data.fill(0, from, to)), units(x!.size, scatter, true)];
     },
   }),
 ];

@@ -2,7 +2,7 @@
 
 import { type Attributes, EspalierError, type HostKernel, type Phase, sizeOf } from '@espalier/core';
 import { agree } from '../agree.ts';
-import { define, each, type Operand, type Operands, once } from '../define.ts';
+import { define, each, type Operand, type Operands, once, units } from '../define.ts';
 import { type Floats, floatsLike } from '../float.ts';
 import { multiply, product } from '../product.ts';
 
@@ -225,13 +225,7 @@ function run(layer: Layer, { inputs, outputs: [y, yH, yC], attrs }: Operands): P
         load(cell.h, initialH);
         if (layer === lstm) load(cell.c, initialC);
       }),
-      {
-        units: steps,
-        sequential: true,
-        run: (from, to) => {
-          for (let index = from; index < to; index++) step(index);
-        },
-      },
+      units(steps, step, true),
       once(() => {
         save(cell.h, yH);
         if (layer === lstm) save(cell.c, yC);

@@ -13,7 +13,7 @@ import {
   stridesOf,
 } from '@espalier/core';
 import { agree } from '../agree.ts';
-import { define, each, type Operand, type Operands, once } from '../define.ts';
+import { define, each, type Operand, type Operands, once, units } from '../define.ts';
 import { type Floats, floating } from '../float.ts';
 import { converter, roundHalfEven } from '../numeric.ts';
 import { cubic, type Interpolation, type Padding, Sampler } from '../taps.ts';
@@ -186,7 +186,7 @@ function pass(
       to[unit * inner + i] = sum;
     }
   };
-  return { units: to.length / Math.max(1, inner), run: (a, b) => loop(a, b, run) };
+  return units(to.length / Math.max(1, inner), run);
 }
 
 /** Picks one input element for each output element; one unit per row of the last axis. */
@@ -209,11 +209,7 @@ function gather(x: Operand, y: Operand, taps: readonly Taps[], extrapolate: (at:
       else y.data[at] = x.data[base + (row?.index[o] ?? 0)];
     }
   };
-  return { units: width === 0 ? 0 : y.size / width, run: (a, b) => loop(a, b, run) };
-}
-
-function loop(from: number, to: number, run: (unit: number) => void): void {
-  for (let unit = from; unit < to; unit++) run(unit);
+  return units(width === 0 ? 0 : y.size / width, run);
 }
 
 /** One unit per position of the grid, for all channels. */
@@ -245,7 +241,7 @@ function gridSample({ inputs: [x, grid], outputs: [y], attrs }: Operands): Phase
       store(plane * positions + unit - image * positions, sampler.read(data, plane * size));
     }
   };
-  return [...before, { units: batch * positions, run: (a, b) => loop(a, b, run) }];
+  return [...before, units(batch * positions, run)];
 }
 
 function affineGrid({ inputs: [theta], outputs: [grid], attrs }: Operands): Phase {
@@ -270,7 +266,7 @@ function affineGrid({ inputs: [theta], outputs: [grid], attrs }: Operands): Phas
       grid!.data[unit * rank + row] = sum;
     }
   };
-  return { units: grid!.dims[0] * positions, run: (a, b) => loop(a, b, run) };
+  return units(grid!.dims[0] * positions, run);
 }
 
 export const resampling: readonly HostKernel[] = [

@@ -1,7 +1,7 @@
 /** Pooling over regions of interest. */
 
 import { EspalierError, type HostKernel, type Phase, sizeOf } from '@espalier/core';
-import { define, type Operand } from '../define.ts';
+import { define, type Operand, units } from '../define.ts';
 import type { Floats } from '../float.ts';
 
 /** Samples that one bin may take. */
@@ -10,15 +10,10 @@ const MAX_SAMPLES = 1 << 20;
 /** One unit per row of outputs `[regions, channels, height, width]`. */
 function rows(y: Operand, run: (region: number, channel: number, row: number, at: number) => void): Phase {
   const [, channels, height, width] = y.dims;
-  return {
-    units: sizeOf(y.dims.slice(0, 3)),
-    run: (from, to) => {
-      for (let unit = from; unit < to; unit++) {
-        const image = Math.floor(unit / height);
-        run(Math.floor(image / channels), image % channels, unit % height, unit * width);
-      }
-    },
-  };
+  return units(sizeOf(y.dims.slice(0, 3)), (unit) => {
+    const image = Math.floor(unit / height);
+    run(Math.floor(image / channels), image % channels, unit % height, unit * width);
+  });
 }
 
 function checkImage(image: number, x: Operand): number {

@@ -2,7 +2,7 @@
 
 import { type HostKernel, normalizeAxis, type Phase, sizeOf } from '@espalier/core';
 import { agree } from '../agree.ts';
-import { define, each, type Operand, type Operands, once } from '../define.ts';
+import { define, each, type Operand, type Operands, once, units } from '../define.ts';
 import { Fourier } from '../fourier.ts';
 import { converter } from '../numeric.ts';
 
@@ -50,12 +50,7 @@ function dft({ inputs: [x, length, axisInput], outputs: [y], attrs }: Operands):
       if (outParts === 2) y!.data[at + 1] = im[k] * scale;
     }
   };
-  return {
-    units: sizeOf(dims.slice(0, axis)) * inner,
-    run: (from, to) => {
-      for (let unit = from; unit < to; unit++) run(unit);
-    },
-  };
+  return units(sizeOf(dims.slice(0, axis)) * inner, run);
 }
 
 /** One unit per frame. */
@@ -68,24 +63,19 @@ function stft({ inputs: [x, step, window, length], outputs: [y] }: Operands): Ph
   agree(frames, Math.floor((size - n) / hop) + 1, 'frames');
   const fourier = new Fourier(n);
   const [re, im] = [new Float64Array(n), new Float64Array(n)];
-  return {
-    units: batch * frames,
-    run: (from, to) => {
-      for (let unit = from; unit < to; unit++) {
-        const first = Math.floor(unit / frames) * size + (unit % frames) * hop;
-        for (let k = 0; k < n; k++) {
-          const weight = window ? window.data[k] : 1;
-          re[k] = x!.data[(first + k) * parts] * weight;
-          im[k] = parts === 2 ? x!.data[(first + k) * parts + 1] * weight : 0;
-        }
-        fourier.forward(re, im);
-        for (let k = 0; k < bins; k++) {
-          y!.data[2 * (unit * bins + k)] = re[k];
-          y!.data[2 * (unit * bins + k) + 1] = im[k];
-        }
-      }
-    },
-  };
+  return units(batch * frames, (unit) => {
+    const first = Math.floor(unit / frames) * size + (unit % frames) * hop;
+    for (let k = 0; k < n; k++) {
+      const weight = window ? window.data[k] : 1;
+      re[k] = x!.data[(first + k) * parts] * weight;
+      im[k] = parts === 2 ? x!.data[(first + k) * parts + 1] * weight : 0;
+    }
+    fourier.forward(re, im);
+    for (let k = 0; k < bins; k++) {
+      y!.data[2 * (unit * bins + k)] = re[k];
+      y!.data[2 * (unit * bins + k) + 1] = im[k];
+    }
+  });
 }
 
 /** A window of cosines: `a0 - a1 cos(2 pi k / n) + a2 cos(4 pi k / n)`. */

@@ -2,7 +2,7 @@
 
 import { type Attributes, EspalierError, type HostKernel, normalizeAxis, type Phase, sizeOf } from '@espalier/core';
 import { groupBy, visitGroups } from '../axes.ts';
-import { define, type Operand } from '../define.ts';
+import { define, type Operand, once, units } from '../define.ts';
 import { type Floats, floatsLike } from '../float.ts';
 
 /** Softmax (or its logarithm) of `x` into `y`, one group of elements along `axis` after another. */
@@ -47,29 +47,24 @@ function negativeLogLikelihood(
   const positions = sizeOf(rest);
   const { ignore_index: ignored, reduction } = attrs as { ignore_index?: number; reduction: string };
   let [losses, total] = [0, 0];
-  const run = (from: number, to: number): void => {
-    for (let i = from; i < to; i++) {
-      const label = Number(labels.data[i]);
-      let [loss, weight] = [0, 0];
-      if (label !== ignored) {
-        if (!(label >= 0 && label < classes))
-          throw new EspalierError('BAD_INPUT', `a label is ${label}; there are ${classes} classes`);
-        weight = weights ? weights.data[label] : 1;
-        const sample = Math.floor(i / positions);
-        loss = -logs[(sample * classes + label) * positions + (i - sample * positions)] * weight;
-      }
-      if (reduction === 'none') y.data[i] = loss;
-      losses += loss;
-      total += weight;
+  const add = (i: number): void => {
+    const label = Number(labels.data[i]);
+    let [loss, weight] = [0, 0];
+    if (label !== ignored) {
+      if (!(label >= 0 && label < classes))
+        throw new EspalierError('BAD_INPUT', `a label is ${label}; there are ${classes} classes`);
+      weight = weights ? weights.data[label] : 1;
+      const sample = Math.floor(i / positions);
+      loss = -logs[(sample * classes + label) * positions + (i - sample * positions)] * weight;
     }
+    if (reduction === 'none') y.data[i] = loss;
+    losses += loss;
+    total += weight;
   };
   const reduce = (): void => {
     if (reduction !== 'none') y.data[0] = reduction === 'mean' ? losses / total : losses;
   };
-  return [
-    { units: labels.size, sequential: true, run },
-    { units: 1, run: reduce },
-  ];
+  return [units(labels.size, add, true), once(reduce)];
 }
 
 const row = (op: string, isLog: boolean): HostKernel =>
