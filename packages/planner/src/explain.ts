@@ -87,8 +87,13 @@ const shortTypes: Readonly<Record<string, string>> = {
   float64: 'f64',
 };
 
+/** Sizes that only a run can tell have long names that say nothing to a reader. */
+const openSize = /_[A-Za-z0-9_.]+\.\d+\.\d+/g;
+
 function shortDesc(desc: string): string {
-  return desc.replace(/^\w+/, (type) => shortTypes[type] ?? type.replace('uint', 'u').replace('int', 's'));
+  return desc
+    .replaceAll(openSize, '?')
+    .replace(/^\w+/, (type) => shortTypes[type] ?? type.replace('uint', 'u').replace('int', 's'));
 }
 
 function shorten(text: string, length: number): string {

@@ -5,6 +5,9 @@ import { type Binding, bindShape, type Dim, dim, EspalierError, type Graph, type
 /** Tried in this order until every shape of the graph makes sense: pictures and sequences differ in what they allow. */
 const guesses = [128, 224, 64, 32, 256, 16, 512, 8, 1];
 
+/** Sizes that only a run can tell are counts of something found in the data: small ones. */
+const FOUND = 16;
+
 /** A value for each symbol: as `expected` says, 1 for leading (batch) dimensions, a usual size for others. */
 export function representativeSizes(
   graph: Graph,
@@ -12,6 +15,7 @@ export function representativeSizes(
   expected: Readonly<Record<string, number>> = {},
 ): Binding {
   const leading = new Set(graph.inputs.map((input) => input.shape[0]).filter((d) => d !== undefined));
+  const fresh = new Set([...inferred.fresh.values()].flat());
   const shapes: (readonly Dim[])[] = [
     ...graph.inputs.map((input) => input.shape),
     ...[...inferred.values.values()].map((facts) => facts.shape),
@@ -26,7 +30,11 @@ export function representativeSizes(
   }
   let failure: unknown;
   for (const guess of guesses) {
-    const at = Object.fromEntries([...symbols].sort().map((s) => [s, expected[s] ?? (leading.has(s) ? 1 : guess)]));
+    const at = Object.fromEntries(
+      [...symbols]
+        .sort()
+        .map((s) => [s, expected[s] ?? (leading.has(s) ? 1 : fresh.has(s) ? Math.min(guess, FOUND) : guess)]),
+    );
     try {
       if (shapes.every((shape) => bindShape(shape, at).every((d) => d >= 0))) return at;
     } catch (error) {
