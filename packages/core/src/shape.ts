@@ -18,9 +18,17 @@ export function broadcastShapes(...shapes: readonly Shape[]): Dim[] {
   });
 }
 
-/** A shape with every symbol replaced by its value. Throws `BAD_INPUT` for a symbol without one. */
+/**
+ * A shape with every symbol replaced by its value. Throws `BAD_INPUT` for a symbol without one, `SHAPE_MISMATCH` where a size
+ * comes out negative: a picture smaller than the window that is to slide over it.
+ */
 export function bindShape(shape: Shape, at: Binding): number[] {
-  return shape.map((d) => dim.evaluate(d, at));
+  return shape.map((d) => {
+    const size = dim.evaluate(d, at);
+    if (size < 0)
+      throw new EspalierError('SHAPE_MISMATCH', `the size ${d} comes out as ${size}: an input is too small`);
+    return size;
+  });
 }
 
 /** The number of elements; throws `LIMIT` beyond 2^53. */

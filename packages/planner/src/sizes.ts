@@ -36,7 +36,8 @@ export function representativeSizes(
         .map((s) => [s, expected[s] ?? (leading.has(s) ? 1 : fresh.has(s) ? Math.min(guess, FOUND) : guess)]),
     );
     try {
-      if (shapes.every((shape) => bindShape(shape, at).every((d) => d >= 0))) return at;
+      for (const shape of shapes) bindShape(shape, at);
+      return at;
     } catch (error) {
       failure = error;
     }
