@@ -19,13 +19,18 @@ const halves: Partial<Record<DType, Tolerance>> = {
   bfloat16: { relative: 3e-2, absolute: 1e-2 },
 };
 
-/** What is wrong with `actual`, undefined where nothing is. @param values false to compare only dtype and shape */
-export function difference(actual: Tensor, expected: Tensor, values = true): string | undefined {
+/**
+ * What is wrong with `actual`, undefined where nothing is.
+ * @param absolute at least this far from the expected value a float may be; infinite to compare only dtype and shape
+ */
+export function difference(actual: Tensor, expected: Tensor, absolute = 0): string | undefined {
   if (actual.type !== expected.type) return `is ${actual.type}, not ${expected.type}`;
   if (String(actual.dims) !== String(expected.dims)) return `has shape [${actual.dims}], not [${expected.dims}]`;
-  if (!values) return undefined;
+  if (absolute === Number.POSITIVE_INFINITY) return undefined;
   const [a, b] = [elements(actual), elements(expected)];
-  const tolerance = dtypes[actual.type].kind === 'float' ? (halves[actual.type] ?? usual) : undefined;
+  const { kind } = dtypes[actual.type];
+  const base = halves[actual.type] ?? usual;
+  const tolerance = kind === 'float' ? { ...base, absolute: Math.max(base.absolute, absolute) } : undefined;
   const at = a.findIndex((x, i) => !isClose(x, b[i]!, tolerance));
   if (at < 0) return undefined;
   const wrong = a.filter((x, i) => !isClose(x, b[i]!, tolerance)).length;

@@ -5,7 +5,7 @@ import { importOnnx, importTensor, inspectOnnx } from '@espalier/onnx';
 import type { Runtime, Session } from '@espalier/runtime';
 import type { Case, DataSet } from './archive.ts';
 import { difference } from './compare.ts';
-import { randomOps } from './manifest.ts';
+import { absoluteTolerance, randomOps } from './manifest.ts';
 
 export interface Result {
   readonly group: string;
@@ -32,9 +32,13 @@ export async function runCase(test: Case, runtime: Runtime): Promise<Result> {
     return { ...about, status: 'wrong', reasons: [describe(error)] };
   }
   try {
-    const isRandom = about.ops.some((op) => randomOps.has(op));
+    const absolute = Math.max(
+      ...about.ops.map((op) =>
+        randomOps.has(op) ? Number.POSITIVE_INFINITY : (absoluteTolerance.get(op)?.absolute ?? 0),
+      ),
+    );
     const wrong = [];
-    for (const set of test.sets) wrong.push(...(await runSet(session, set, isRandom)));
+    for (const set of test.sets) wrong.push(...(await runSet(session, set, absolute)));
     if (test.sets.length === 0) wrong.push('has no data');
     return { ...about, status: wrong.length > 0 ? 'wrong' : 'passed', reasons: wrong };
   } catch (error) {
@@ -44,7 +48,7 @@ export async function runCase(test: Case, runtime: Runtime): Promise<Result> {
   }
 }
 
-async function runSet(session: Session, { inputs, outputs }: DataSet, isRandom: boolean): Promise<string[]> {
+async function runSet(session: Session, { inputs, outputs }: DataSet, absolute: number): Promise<string[]> {
   if (inputs.length !== session.inputNames.length)
     return [`has ${inputs.length} inputs for ${session.inputNames.join(', ')}`];
   const feeds: Record<string, Tensor> = Object.fromEntries(
@@ -52,7 +56,7 @@ async function runSet(session: Session, { inputs, outputs }: DataSet, isRandom: 
   );
   const results = await session.run(feeds);
   return session.outputNames.flatMap((name, i) => {
-    const found = difference(results[name]!, importTensor(outputs[i]!).tensor, !isRandom);
+    const found = difference(results[name]!, importTensor(outputs[i]!).tensor, absolute);
     return found === undefined ? [] : [`output ${name} ${found}`];
   });
 }

@@ -1,10 +1,11 @@
 // ONNX's backend tests: nothing wrong, and enough of them run. `pnpm --filter @espalier/onnx-suite report` says more.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { UnsupportedError } from '@espalier/core';
 import { fixtureTest } from '@espalier/fixtures';
-import { inspectOnnx } from '@espalier/onnx';
+import { exportOnnx, importOnnx, inspectOnnx } from '@espalier/onnx';
 import { expect } from 'vitest';
-import { ARCHIVE, formatSummary, type Result, runArchive, summarize } from '../src/index.ts';
+import { ARCHIVE, formatSummary, type Result, readCases, runArchive, summarize } from '../src/index.ts';
 
 let running: Promise<Result[]> | undefined;
 const results = (archive: string): Promise<Result[]> => {
@@ -44,3 +45,20 @@ fixtureTest(
     expect(failed.map(brief)).toEqual([]);
   },
 );
+
+fixtureTest('models that load are written and read to the same bytes', [ARCHIVE], async (archive) => {
+  const changed: string[] = [];
+  let same = 0;
+  for (const { name, model } of await readCases(archive!)) {
+    try {
+      const written = exportOnnx((await importOnnx(model)).graph);
+      const again = exportOnnx((await importOnnx(written)).graph);
+      if (Buffer.compare(written, again) === 0) same++;
+      else changed.push(name);
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw new Error(name, { cause: error });
+    }
+  }
+  expect(changed).toEqual([]);
+  expect(same).toBeGreaterThanOrEqual(750);
+});
