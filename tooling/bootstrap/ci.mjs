@@ -24,6 +24,7 @@ check('typecheck', ['run', 'typecheck']);
 check('lint', ['run', 'lint']);
 check('build', ['run', 'build']);
 check('packages', ['run', 'check:packages']);
+check('native threads', ['run', 'check:native']);
 check('start', ['start']);
 tests('suites', 'suite', fixturesMustBeUsed);
 
