@@ -12,8 +12,8 @@ for (const sanitizers of ['thread', 'address,undefined']) {
   const flags = ['-std=c++20', '-O1', '-g', '-pthread', `-fsanitize=${sanitizers}`, '-fno-sanitize-recover=all'];
   const built = spawnSync(compiler, [...flags, ...sources, '-o', program], { stdio: 'inherit' });
   // The thread sanitizer wants the address space laid out as it expects.
-  const ran = built.status === 0 && spawnSync('setarch', ['-R', program], { stdio: 'inherit' });
-  if (!ran || ran.status !== 0) {
+  const ran = built.status === 0 ? spawnSync('setarch', ['-R', program], { stdio: 'inherit' }) : undefined;
+  if (ran?.status !== 0) {
     console.error(`the pool fails under ${sanitizers}`);
     process.exit(1);
   }
