@@ -15,6 +15,7 @@ import {
   type InferredSubgraph,
   inferGraph,
   inferNode,
+  isView,
   type Node,
   type OpTable,
   type Scope,
@@ -193,9 +194,8 @@ class Planner {
 
   private kindOf(node: Node): PlannedNode['kind'] {
     if (node.domain === '' && controlFlow.has(node.op)) return 'control';
-    const isView =
-      schemaOf(this.options.ops, node)?.view === true && !node.outputs.slice(1).some((name) => name !== '');
-    return isView ? 'view' : 'kernel';
+    const schema = schemaOf(this.options.ops, node);
+    return schema && isView(schema, node) ? 'view' : 'kernel';
   }
 
   private offer(node: Node, scope: Scope, at: Binding): Offer & { call: Call; constants: Constants } {
