@@ -37,7 +37,10 @@ async function main(): Promise<void> {
   );
 
   const questions = process.argv.slice(2);
-  for (const question of questions.length > 0 ? questions : examples) await answer(encoder, vectors, question);
+  for (const question of questions.length > 0 ? questions : examples) {
+    console.log(question);
+    await answer(encoder, vectors, question);
+  }
   printPlan(encoder);
   await printSpeed(encoder);
   if (process.stdin.isTTY) await converse(encoder, vectors);
@@ -46,7 +49,6 @@ async function main(): Promise<void> {
 
 async function answer(encoder: Encoder, vectors: readonly Float32Array[], question: string): Promise<void> {
   const [query] = await embed(encoder, [question]);
-  console.log(question);
   for (const { index, cosine } of nearest(query!, vectors, 3))
     console.log(`  ${cosine.toFixed(3)}  ${sentences[index]}`);
   console.log();
