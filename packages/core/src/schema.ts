@@ -35,8 +35,11 @@ export interface OpSchema {
   readonly attributes: Readonly<Record<string, AttributeSchema>>;
   /** Inputs (by index) whose values decide the shape of an output. */
   readonly shapeInputs?: readonly number[];
-  /** True when the first output is the first input's bytes with another shape: no kernel is needed. */
-  readonly view?: boolean;
+  /**
+   * True when the first output is the first input's bytes with another shape: no kernel is needed. A number says so of
+   * nodes with at most that many inputs.
+   */
+  readonly view?: true | number;
   /** Says the outputs' shapes (and contents, where they are shape arithmetic). */
   infer(context: Inference): void;
 }
@@ -105,6 +108,13 @@ export function opTable(...groups: readonly (readonly OpSchema[])[]): OpTable {
 
 export function schemaOf(ops: OpTable, node: Pick<Node, 'op' | 'domain'>): OpSchema | undefined {
   return ops.get(opKey(node.domain, node.op));
+}
+
+/** True when the node's only wanted output is its first input's bytes. */
+export function isView(schema: OpSchema, node: Pick<Node, 'inputs' | 'outputs'>): boolean {
+  const [, ...more] = node.outputs;
+  const most = schema.view === true ? Number.POSITIVE_INFINITY : (schema.view ?? 0);
+  return node.inputs.length <= most && more.every((name) => name === '');
 }
 
 /** A node's attributes with the schema's defaults filled in. */

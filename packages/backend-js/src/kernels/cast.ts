@@ -1,7 +1,8 @@
 /** Ops that give the same elements again: as they are, or as another dtype. */
 
 import type { Call, HostKernel, Phase } from '@espalier/core';
-import { define, each, type Operand } from '../define.ts';
+import { define, each, type Operand, type Operands } from '../define.ts';
+import { mersenneTwister } from '../mersenne.ts';
 import { converter } from '../numeric.ts';
 import { mapElements, stringOp, toTensor } from '../strings.ts';
 import { fromText, toText } from '../text.ts';
@@ -35,17 +36,28 @@ const castKernels = (op: string): HostKernel[] => [
   }),
 ];
 
+/** Zeroes elements at random and scales the others up, when it trains; the same ones for the same seed. */
+function dropout({ inputs: [x, ratio, training], outputs: [y, mask], attrs }: Operands): Phase {
+  const seed = (attrs.seed as number | undefined) ?? Math.floor(Math.random() * 2 ** 32);
+  const uniform = mersenneTwister(seed);
+  return {
+    units: x!.size,
+    sequential: true,
+    run: (from, to) => {
+      const dropped = training?.data[0] ? Number(ratio?.data[0] ?? 0.5) : 0;
+      for (let i = from; i < to; i++) {
+        const isKept = dropped === 0 || uniform() >= dropped;
+        if (y) y.data[i] = isKept ? x!.data[i] / (1 - dropped) : 0;
+        if (mask) mask.data[i] = isKept ? 1 : 0;
+      }
+    },
+  };
+}
+
 export const cast: readonly HostKernel[] = [
   ...castKernels('Cast'),
   ...castKernels('CastLike'),
   define({ op: 'Identity', raw: true, compute: ({ inputs: [x], outputs: [y] }) => copy(x!, y!) }),
   stringOp({ op: 'Identity', types: { V: ['string'] }, element: () => (text) => text }),
-  define({
-    op: 'Dropout',
-    raw: true,
-    compute: ({ inputs: [x], outputs: [y, mask] }) => [
-      ...(y ? [copy(x!, y)] : []),
-      ...(mask ? [each(mask.size, (from, to) => mask.data.fill(1, from, to))] : []),
-    ],
-  }),
+  define({ op: 'Dropout', compute: dropout }),
 ];

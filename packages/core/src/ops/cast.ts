@@ -26,12 +26,7 @@ function castTo(c: Inference, dtype: DType): void {
 const outOfRange: Readonly<Record<string, AttributeSchema>> = { saturate: attr.int(1), round_mode: attr.string('up') };
 const types = { T1: allDTypes, T2: allDTypes };
 
-/** The op is the identity unless it trains: a random choice is not something that inference can promise. */
 function dropout(c: Inference): void {
-  const training = c.has(2) ? c.integers(2) : [0];
-  const ratio = c.constant(1);
-  const isOff = training?.[0] === 0 || (ratio && (ratio.data as ArrayLike<number>)[0] === 0);
-  if (!isOff) c.unsupported('its training_mode must be a constant false: export the model for inference');
   c.output(0, c.shape(0));
   if (c.outputCount > 1) c.output(1, c.shape(0), { dtype: 'bool' });
 }
@@ -67,7 +62,8 @@ export const cast: readonly OpSchema[] = [
     inputs: params('data:T', 'ratio?:T1', 'training_mode?:T2'),
     outputs: params('output:T', 'mask?:T2'),
     attributes: { seed: attr.int() },
-    view: true,
+    // Without training_mode it is the identity.
+    view: 2,
     infer: dropout,
   }),
 ];

@@ -24,20 +24,35 @@ function depthOf(graph: Graph): number {
   return depth + 1;
 }
 
+/** True when an output is a Squeeze (or the Reshape that passes make of one). */
+function isSqueezed({ nodes, outputs }: Graph, index: number): boolean {
+  const producer = nodes.find((node) => node.outputs.includes(outputs[index]));
+  return producer?.op === 'Squeeze' || producer?.op === 'Reshape';
+}
+
 const mentions = (symbols: ReadonlySet<Dim>, d: Dim): boolean => dim.symbols(d).some((symbol) => symbols.has(symbol));
 
 function branch(c: Inference): void {
   const condition = c.contents(0)?.[0];
   const isKnown = typeof condition === 'number';
   const names = isKnown ? [condition ? 'then_branch' : 'else_branch'] : ['then_branch', 'else_branch'];
-  const results = names.map((name) => ({ name, ...c.subgraph(graphOf(c, name), []) }));
+  const results = names.map((name) => {
+    const graph = graphOf(c, name);
+    return { name, graph, ...c.subgraph(graph, []) };
+  });
   const hidden = new Set(results.flatMap(({ fresh }) => [...fresh]));
   for (const { name, outputs } of results)
     if (outputs.length !== c.outputCount) c.fail(`its ${name} has ${outputs.length} outputs, not ${c.outputCount}`);
   for (let i = 0; i < c.outputCount; i++) {
     // Exporters write a Squeeze of an axis that may not be 1 as an If whose branches differ in rank. Ranks are certain
     // here, so that axis is taken to be 1: a run where it is not ends with the shape that was expected and the one made.
-    const [a, b] = results.map(({ outputs }) => outputs[i]).sort((x, y) => x.shape.length - y.shape.length);
+    const [[a, lower], [b] = []] = results
+      .map(({ outputs, graph }) => [outputs[i], graph] as const)
+      .sort(([x], [y]) => x.shape.length - y.shape.length);
+    if (b && b.shape.length !== a.shape.length && !isSqueezed(lower, i))
+      c.unsupported(
+        `its branches make ${formatShape(a.shape)} and ${formatShape(b.shape)} as output ${i}, of other ranks`,
+      );
     if (b && a.dtype !== b.dtype) c.fail(`its branches make ${a.dtype} and ${b.dtype} as output ${i}`);
     const other = b?.shape.length === a.shape.length ? b.shape : a.shape;
     const isOpen = (d: Dim, axis: number): boolean => dim.equal(d, other[axis]) !== true || mentions(hidden, d);
