@@ -292,7 +292,9 @@ class NodeInference implements Inference {
   }
 
   fresh(output: number, axis: number): string {
-    const base = (this.node.outputs[output] || `${this.node.name}.`).replace(/[^A-Za-z0-9_.]/g, '_');
+    // What a symbol may not hold is written as its code, so that different values never share a symbol.
+    const name = this.node.outputs[output] || `${this.node.name}.`;
+    const base = name.replace(/[^A-Za-z0-9_]/g, (char) => `.${char.charCodeAt(0).toString(16)}.`);
     const symbol = `_${base}.${output}.${axis}`;
     this.freshSymbols.push(symbol);
     return symbol;
