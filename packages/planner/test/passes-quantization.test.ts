@@ -5,7 +5,7 @@ import { canonicalForms } from '../src/passes/canonical-forms.ts';
 import { constantFolding, dequantizeConstants } from '../src/passes/constant-folding.ts';
 import { deadCode } from '../src/passes/dead-code.ts';
 import { fuseQuantization } from '../src/passes/fuse-quantization.ts';
-import { graph, input, node, opsOf } from './graph.ts';
+import { graph, input, ints, node, opsOf } from './graph.ts';
 import { evaluate, interpret } from './interpret.ts';
 import { apply, expectRewrite, expectSameValues, expectUntouched, randomNumbers, randomTensor } from './passes.ts';
 
@@ -267,7 +267,13 @@ describe('graphs quantised ahead of time', () => {
       ys: scalar(0.05),
       yz: scalar(110, 'uint8'),
     },
-    ...{ zero: scalar(0, 'uint8'), bs: scalar(0.02 * Math.fround(0.01)), w: q('int8', 6, 4), f: q('int8', 3, 4, 3, 3) },
+    ...{
+      zero: scalar(0, 'uint8'),
+      bs: scalar(0.02 * Math.fround(0.01)),
+      w: q('int8', 6, 4),
+      wT: q('int8', 4, 6),
+      f: q('int8', 3, 4, 3, 3),
+    },
     ...{
       channels: scales(3),
       columns: scales(4),
@@ -293,6 +299,13 @@ describe('graphs quantised ahead of time', () => {
     [
       'MatMul and Relu that rounding does',
       model(quantized, [dq, dw('w'), matmul, node('Relu', 'u', 'v'), quantize('v', 'zero')]),
+      ['QLinearMatMul'],
+    ],
+    [
+      'MatMul of transposed weights',
+      model(quantized, [
+        ...[dq, node('DequantizeLinear', 'wT ws wz', 'wt'), node('Transpose', 'wt', 'wf'), matmul, quantize('u')],
+      ]),
       ['QLinearMatMul'],
     ],
     ['Conv', model(image, [dq, dw('f'), conv, quantize('u')]), ['QLinearConv']],
@@ -358,6 +371,39 @@ describe('graphs quantised ahead of time', () => {
   ])('leaves %s', async (_, each) => {
     expect(opsOf(await apply(each, ...passes))).not.toContain('QLinearConv');
     expect(opsOf(await apply(each, ...passes))).not.toContain('QLinearMatMul');
+  });
+
+  describe('moves integers as they are', () => {
+    const back = (from: string, scale = 'xs', zero = 'xz'): Node =>
+      node('QuantizeLinear', `${from} ${scale} ${zero}`, 'y');
+    const moved = (op: Node, last = back('m')): Graph =>
+      graph([image], 'y', [dq, op, last], { ...constants, last: ints(-1), same: scalar(0.02), nearly: scalar(0.0201) });
+
+    it.each<[string, Node]>([
+      ['Reshape', node('Reshape', 'xf', 'm', { shape: ['batch', 4, 35] })],
+      ['Transpose', node('Transpose', 'xf', 'm', { perm: [0, 2, 3, 1] })],
+      ['MaxPool', node('MaxPool', 'xf', 'm', { kernel_shape: [2, 2], pads: [1, 1, 1, 1] })],
+    ])('%s', async (op, each) => {
+      await expectRewrite(moved(each), passes, [op]);
+    });
+
+    it('or leaves them alone altogether', async () => {
+      await expectRewrite(graph([image], 'y', [dq, back('xf')], constants), passes, ['Identity']);
+      await expectRewrite(
+        graph([image], 'z', [dq, back('xf', 'xs'), node('Cast', 'y', 'z', { to: 6 })], constants),
+        passes,
+        ['Cast'],
+      );
+    });
+
+    it('but not what is computed, read elsewhere or quantised in another way', async () => {
+      const transpose = node('Transpose', 'xf', 'm', { perm: [0, 2, 3, 1] });
+      await expectUntouched(moved(node('Relu', 'xf', 'm')), [fuseQuantization]);
+      await expectUntouched({ ...moved(transpose), outputs: ['y', 'm'] }, [fuseQuantization]);
+      await expectUntouched(moved(transpose, back('m', 'nearly')), [fuseQuantization]);
+      await expectUntouched(moved(transpose, back('m', 'xs', 'yz')), [fuseQuantization]);
+      await expectUntouched(moved(transpose, node('QuantizeLinear', 'm xs wz', 'y')), [fuseQuantization]);
+    });
   });
 
   it('computes what is left of constants that no integer product took', async () => {

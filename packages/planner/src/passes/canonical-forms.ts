@@ -19,7 +19,7 @@ export const canonicalForms: Pass = {
 
 function rewrite(editor: Editor, node: Node): void {
   const result = resultOf(editor, node);
-  if (result !== undefined) editor.bypass(node, result);
+  if (result !== undefined) editor.bypass(node, node.inputs[result]!);
   else if (moves.has(node.op)) mergeMoves(editor, node);
   else if (broadcasting.has(node.op)) skipExpands(editor, node);
   if (editor.has(node)) rules[node.op]?.(editor, node);
@@ -141,9 +141,7 @@ function stepsOf(editor: Editor, chain: readonly Node[]): Step[] | undefined {
 
 function writeSteps(editor: Editor, from: string, node: Node, steps: readonly Step[]): boolean {
   if (!steps.every((step) => 'perm' in step || editor.isGlobal(step.shape))) return false;
-  if (steps.length === 0) {
-    return editor.bypass(makeIdentity(editor, node, from));
-  }
+  if (steps.length === 0) return editor.bypass(node, from);
   let running = from;
   const nodes = steps.map((step, i): Node => {
     const isLast = i === steps.length - 1;
@@ -154,12 +152,6 @@ function writeSteps(editor: Editor, from: string, node: Node, steps: readonly St
     return makeNode({ name, inputs: [input], outputs: [running], ...what });
   });
   return editor.replace([node], nodes);
-}
-
-function makeIdentity(editor: Editor, node: Node, from: string): Node {
-  const identity = makeNode({ name: node.name, op: 'Identity', inputs: [from], outputs: node.outputs });
-  editor.replace([node], [identity]);
-  return identity;
 }
 
 /** Element-wise ops that broadcast by themselves. */
@@ -197,7 +189,9 @@ function writeAsMatMul(editor: Editor, node: Node): void {
   const isKnown = editor.constant(b) !== undefined;
   // Without evaluation the weight would be transposed in every run.
   if (transA !== 0 || !isMadeOfConstants(editor, b!) || !editor.context.evaluate) return;
-  if (alpha !== 1 && !isKnown) return;
+  // Factors that the dtype would round belong to the product.
+  const isExact = ['float32', 'float64'].includes(editor.dtype(a!));
+  if ((alpha !== 1 && !isKnown) || (!(alpha === 1 && beta === 1) && !isExact)) return;
   const nodes: Node[] = [];
   const add = (hint: string, op: string, inputs: readonly string[], last: boolean, attrs = {}): string => {
     const output = last ? node.outputs[0]! : editor.fresh(`${node.outputs[0]}/${hint}`);

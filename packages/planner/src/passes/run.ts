@@ -9,6 +9,7 @@ import {
   inferGraph,
   type OpTable,
   type Scope,
+  Slicer,
   subgraphs,
   throwIfAborted,
 } from '@espalier/core';
@@ -37,7 +38,8 @@ export interface RunPassesOptions {
 }
 
 /**
- * @returns the graph and a report of every run in the first round of a stage, and of later ones that changed something
+ * @returns the graph and a report of every run in the first round of a stage, and of later ones that changed something; runs
+ * on a graph in which the pass has already found nothing to do are not made
  * @throws TypeError when `disable` names no pass; UnsupportedError and EspalierError as `inferGraph`
  */
 export async function runStages(
@@ -48,6 +50,9 @@ export async function runStages(
   for (const name of disable)
     if (!names.has(name)) throw new TypeError(`"${name}" is not a pass: use one of ${[...names].join(', ')}`);
   const report: PassReport[] = [];
+  // Passes that have nothing to do on a graph need not look at it again.
+  const settled = new Map<Pass, Graph>();
+  const slicer = new Slicer(signal);
   const runner = new Runner(graph, ops, evaluate, signal);
   for (const stage of passes) {
     const enabled = stage.filter((pass) => !disable.includes(pass.name));
@@ -56,13 +61,16 @@ export async function runStages(
       changed = false;
       for (const pass of enabled) {
         throwIfAborted(signal);
+        if (settled.get(pass) === graph) continue;
+        if (slicer.due) await slicer.pause();
         runner.rewrites = 0;
         const next = await runner.run(pass, graph);
         if (next !== graph || round === 0) {
           const { name } = pass;
           report.push({ name, nodesBefore: count(graph), nodesAfter: count(next), rewrites: runner.rewrites });
         }
-        if (next !== graph) changed = true;
+        if (next === graph) settled.set(pass, graph);
+        else changed = true;
         graph = next;
       }
     }

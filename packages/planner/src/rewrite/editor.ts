@@ -200,9 +200,9 @@ export class Editor {
     return { values, assumed };
   }
 
-  /** Removes a node whose result is its input `index`. False where an output of the graph has to be made by it. */
-  bypass(node: Node, index = 0): boolean {
-    const [from, to] = [node.outputs[0]!, node.inputs[index]!];
+  /** Removes a node whose only result is the value `to`. False where an output of the graph has to be made by an Identity. */
+  bypass(node: Node, to: string): boolean {
+    const [from] = node.outputs as [string];
     if (!this.isOutput(from)) {
       this.detach(node);
       this.rename(from, to);

@@ -43,11 +43,17 @@ export function tensorOf(type: DType, dims: readonly number[], elements: ArrayLi
   return new Tensor(type, data, dims);
 }
 
+const uniform = new WeakMap<Tensor, number | undefined>();
+
 /** The value of all elements of a numeric tensor, where they are the same. */
 export function uniformValue(tensor: Tensor): number | undefined {
+  if (!uniform.has(tensor)) uniform.set(tensor, findUniform(tensor));
+  return uniform.get(tensor);
+}
+
+function findUniform(tensor: Tensor): number | undefined {
   if (tensor.size === 0 || tensor.type === 'string') return undefined;
   const first = elementAt(tensor, 0);
-  // One-element constants are nearly all that is asked about; larger ones seldom get past the second element.
   for (let i = 1; i < tensor.size; i++) if (!Object.is(elementAt(tensor, i), first)) return undefined;
   return first;
 }
