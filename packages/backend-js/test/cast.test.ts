@@ -144,10 +144,16 @@ describe('Dropout', () => {
     expect(values(untrained)).toEqual([1, nan]);
   });
 
-  it('does not train', async () => {
-    await expect(run('Dropout', [x, undefined, tensor('bool', [true], [])])).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      message: expect.stringContaining('export the model for inference'),
-    });
+  it('drops the same elements for the same seed when it trains, and scales the others up', async () => {
+    const ones = tensor('float32', new Array(10_000).fill(1));
+    const train = (seed: number) =>
+      runAll('Dropout', [ones, tensor('float32', [0.75], []), tensor('bool', [true], [])], { seed }, 2);
+    const [y, mask] = await train(5);
+    expect(new Set(values(y!))).toEqual(new Set([0, 4]));
+    expect(values(mask!)).toEqual(values(y!).map((v) => Number(v !== 0)));
+    const kept = values(mask!).filter(Boolean).length;
+    expect(Math.abs(kept - 2500)).toBeLessThan(250);
+    expect(values((await train(5))[0]!)).toEqual(values(y!));
+    expect(values((await train(6))[0]!)).not.toEqual(values(y!));
   });
 });

@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const root = resolve(import.meta.dirname, '../../..');
 const readmes = ['README.md', ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}/README.md`)];
 
-/** A `ts` block with a `text` block right behind it. */
-const example = /```ts\n([\s\S]*?)```\s+```text\n([\s\S]*?)```/g;
+/** A `ts` or `js` block with a `text` block right behind it. */
+const example = /```(?:ts|js)\n([\s\S]*?)```\s+```text\n([\s\S]*?)```/g;
 
 let folder: string;
 beforeAll(() => {
@@ -28,6 +28,8 @@ beforeAll(() => {
   writeFileSync(join(folder, 'model.onnx'), exportOnnx(graph));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const trimLines = (text: string): string => text.replaceAll(/[ \t]+$/gm, '').trimEnd();
 
 async function run(source: string): Promise<string> {
   const outfile = join(folder, 'program.mjs');
@@ -57,7 +59,7 @@ describe.each(readmes)('%s', (readme) => {
   it.each(programs.map(([, source, output], i) => [i + 1, source!, output!] as const))(
     'program %i prints what it says',
     async (_, source, output) => {
-      expect((await run(source)).trimEnd()).toBe(output.trimEnd());
+      expect(trimLines(await run(source))).toBe(trimLines(output));
     },
   );
 });
