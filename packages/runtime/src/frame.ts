@@ -18,7 +18,7 @@ import type { Assignment } from '@espalier/planner';
 import { type Bindings, bindFeeds, unify } from './bind.ts';
 import { runControl } from './control.ts';
 import { bytesOf, type Evaluation, type Executable, type Region, type ShapeQuestion, toBuffer } from './executable.ts';
-import type { Kept } from './pool.ts';
+import { allocate, type Kept } from './pool.ts';
 
 /** What one node of a run took. */
 export interface NodeTiming {
@@ -214,7 +214,7 @@ export class Frame {
   }
 
   private allocate(backend: number, bytes: number): unknown {
-    const buffer = this.executable.backends[backend]!.alloc(bytes);
+    const buffer = allocate(this.executable.backends[backend]!, bytes);
     this.extra.push({ backend, buffer });
     return buffer;
   }

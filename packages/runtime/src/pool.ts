@@ -1,6 +1,22 @@
 /** Buffers kept for the next run instead of being given back after each. */
 
-import type { AnyBackend } from '@espalier/core';
+import { type AnyBackend, EspalierError } from '@espalier/core';
+
+/** A buffer of the backend. @throws EspalierError `LIMIT` when it is too large for the backend or for the machine */
+export function allocate(backend: AnyBackend, bytes: number): unknown {
+  const { id, limits } = backend;
+  if (bytes > limits.maxBufferBytes)
+    throw new EspalierError(
+      'LIMIT',
+      `a buffer of ${bytes} bytes is needed; backend ${id} has at most ${limits.maxBufferBytes}: run with smaller sizes`,
+    );
+  try {
+    return backend.alloc(bytes);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new EspalierError('LIMIT', `there is no memory for a buffer of ${bytes} bytes on backend ${id}`, { cause });
+  }
+}
 
 interface Kept {
   readonly buffer: unknown;
@@ -24,7 +40,7 @@ export class Pool {
       this.kept = undefined;
       return kept;
     }
-    return { buffer: this.backend.alloc(bytes), bytes };
+    return { buffer: allocate(this.backend, bytes), bytes };
   }
 
   give(used: Kept): void {

@@ -113,6 +113,14 @@ describe('sessions', () => {
     expect(seen.length).toBeGreaterThan(0);
   });
 
+  it('say so when a run needs more memory than there is', async () => {
+    const repeats = new Tensor('int64', [2n ** 40n]);
+    const session = await sessionOf(
+      graph([input('x', ['n'])], ['y'], [node('Tile', ['x', 'r'], ['y'])], { r: repeats }),
+    );
+    await expect(session.run({ x: new Tensor('float32', [1, 2]) })).rejects.toMatchObject({ code: 'LIMIT' });
+  });
+
   it('refuse feeds that do not fit, naming the input', async () => {
     const session = await sessionOf(mlp);
     await expect(session.run({})).rejects.toMatchObject({
