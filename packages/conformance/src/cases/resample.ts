@@ -125,8 +125,8 @@ const affineGrid: OpCases = {
     fc
       .record({
         N: few(1, 2),
-        H: edge(1, 9),
-        W: edge(1, 9),
+        H: edge(2, 9),
+        W: edge(2, 9),
         is3d: fc.boolean(),
         attrs: attributes({ align_corners: [0, 1] }, schema),
       })
@@ -204,7 +204,7 @@ const windows: readonly OpCases[] = ['HannWindow', 'HammingWindow', 'BlackmanWin
   cases: ({ types: { T2 } }) =>
     !T2!.includes('float')
       ? undefined
-      : fc.record({ size: fc.integer({ min: 1, max: 65 }), periodic: fc.boolean() }).map(({ size, periodic }) => ({
+      : fc.record({ size: fc.integer({ min: 2, max: 65 }), periodic: fc.boolean() }).map(({ size, periodic }) => ({
           inputs: [scalar(size)],
           attrs: { output_datatype: dtypes[T2!].onnx, ...(periodic ? {} : { periodic: 0 }) },
           sizes: {},
