@@ -24,7 +24,7 @@ import {
 import { type Adapter, adapters, type Conversion } from './adapters.ts';
 import type { FileNode } from './build.ts';
 import type { Names } from './names.ts';
-import { changedSince, NEWEST_OPSET, OLDEST_OPSET } from './opset.ts';
+import { changedSince, isUnchangedSince, NEWEST_OPSET, OLDEST_OPSET } from './opset.ts';
 import { within } from './within.ts';
 
 const byOp = new Map<string, Adapter[]>();
@@ -100,7 +100,9 @@ function convert(
     context.reasons.push(`${node.name} (${label(node)}): ${reason}`);
     return [plain];
   };
-  if (node.domain === '' && opset < OLDEST_OPSET) return reject(`is of opset ${opset}, older than ${OLDEST_OPSET}`);
+  const known = schemaOf(context.ops, node);
+  if (node.domain === '' && opset < OLDEST_OPSET && !(known && isUnchangedSince(known, opset)))
+    return reject(`is of opset ${opset}, older than ${OLDEST_OPSET}, and the op changed since`);
   if (node.domain === '' && opset > NEWEST_OPSET)
     return reject(`is of opset ${opset}; the newest that is known is ${NEWEST_OPSET}`);
 

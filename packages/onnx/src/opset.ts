@@ -15,3 +15,8 @@ export function changedSince(schema: OpSchema, opset: number): number | undefine
   const base = Math.max(OPSET, schema.versions[0]!);
   return schema.versions.find((v) => v > base && v <= opset && !schema.widened?.includes(v));
 }
+
+/** True when an op of a file older than {@link OLDEST_OPSET} was there already and is the same in that opset. */
+export function isUnchangedSince({ versions }: OpSchema, opset: number): boolean {
+  return versions[0]! <= opset && !versions.some((version) => version > opset && version <= OLDEST_OPSET);
+}

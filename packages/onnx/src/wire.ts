@@ -76,8 +76,7 @@ class Decoder {
   private messages = 0;
 
   constructor(bytes: Uint8Array) {
-    // A plain view: parts of one of Node's buffers would be such buffers, whose `slice` is another.
-    this.reader = new BinaryReader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    this.reader = new BinaryReader(bytes);
   }
 
   message(table: AnyMessage, end: number, depth: number, into: Record<string, unknown>): unknown {
@@ -140,7 +139,7 @@ class Decoder {
         const bytes = reader.bytes();
         if (bytes.length > MAX_STRING)
           throw new EspalierError('LIMIT', `a name of ${bytes.length} bytes is longer than ${MAX_STRING}`);
-        return utf8(bytes);
+        return decoder.decode(bytes);
       }
       case 'bytes':
         return reader.bytes();

@@ -2,14 +2,14 @@
 
 /** The file with one or two changes; the same seed gives the same. Half of them are near the ends, where structure is. */
 export function mutant(source: Uint8Array, seed: number): Uint8Array {
-  let state = (seed * 2654435761) >>> 0;
+  let state = Math.imul(seed, 0x9e3779b1) >>> 0;
   const random = (below: number): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
   const end = Math.min(source.length, 4096);
   const at = (): number => [random(end), source.length - 1 - random(end), random(source.length)][random(3)]!;
-  let copy: Uint8Array = source.slice();
+  let copy = new Uint8Array(source);
   for (let times = 1 + random(2); times > 0; times--) {
     const [from, length] = [at(), 1 + random(16)];
     const part = source.subarray(from, from + length);
