@@ -1,19 +1,9 @@
 /** Computes nodes whose operands are all known, except where a weight is stored small and would be stored large. */
 
-import {
-  byteLength,
-  dim,
-  dtypes,
-  type Evaluate,
-  type Graph,
-  hasCode,
-  type Node,
-  sizeOf,
-  type Tensor,
-  type ValueFacts,
-} from '@espalier/core';
+import { byteLength, dim, dtypes, type Graph, type Node, sizeOf, type Tensor, type ValueFacts } from '@espalier/core';
 import { isDeterministic } from '../rewrite/deterministic.ts';
 import { Editor, isPlain } from '../rewrite/editor.ts';
+import { tryEvaluate } from '../rewrite/evaluate.ts';
 import type { Pass, PassContext } from './pass.ts';
 
 /** Results up to this many bytes are kept however much larger than the operands they are. */
@@ -38,8 +28,7 @@ export const dequantizeConstants: Pass = {
 };
 
 async function fold(graph: Graph, context: PassContext, dequantize: boolean): Promise<Graph> {
-  const { evaluate, signal } = context;
-  if (!evaluate) return graph;
+  if (!context.evaluate) return graph;
   const editor = new Editor(graph, context);
   const { fresh } = context.inferred(graph);
   for (const node of editor.nodes()) {
@@ -52,7 +41,7 @@ async function fold(graph: Graph, context: PassContext, dequantize: boolean): Pr
     const outputs = node.outputs.filter((name) => name !== '').map((name) => editor.facts(name)!);
     const growth = dequantizes ? DEQUANTIZED_GROWTH : 1;
     if (!isWorthIt(node, inputs, outputs, fresh.get(node.name) ?? [], growth)) continue;
-    const results = await tryEvaluate(evaluate, node, inputs, signal);
+    const results = await tryEvaluate(context, node, inputs);
     if (results) editor.makeConstant(node, results);
   }
   return editor.finish();
@@ -90,19 +79,4 @@ function isWorthIt(
   );
   const work = elements * (contractions.has(node.op) ? Math.max(1, ...inputs.map((t) => t?.size ?? 0)) : 1);
   return work <= MAX_WORK && after <= Math.max(SMALL_BYTES, before * growth);
-}
-
-/** Undefined where the backend lacks the op, or where the node cannot be computed: then the run says so, if it gets there. */
-async function tryEvaluate(
-  evaluate: Evaluate,
-  node: Node,
-  inputs: readonly (Tensor | undefined)[],
-  signal: AbortSignal | undefined,
-): Promise<Tensor[] | undefined> {
-  try {
-    return await evaluate(node, inputs, signal);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && !hasCode(error, 'ABORTED')) return undefined;
-    throw error;
-  }
 }

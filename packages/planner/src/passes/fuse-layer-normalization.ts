@@ -1,9 +1,9 @@
 /** LayerNormalization written out: (x - mean) / sqrt(variance + epsilon), scaled and shifted, in any of the usual orders. */
 
-import { type Node, type Shape, sizeOf, type Tensor } from '@espalier/core';
-import { Editor, isPlain, makeNode, sameShape } from '../rewrite/editor.ts';
-import { axesOf, bothWays, keptShape, otherInput, squareOf } from '../rewrite/match.ts';
-import { elementAt, isAbout, tensorOf } from '../rewrite/values.ts';
+import { type Shape, sizeOf, type Tensor } from '@espalier/core';
+import { Editor, isPlain, makeNode } from '../rewrite/editor.ts';
+import { elementAt, tensorOf } from '../rewrite/values.ts';
+import { isTrailing, type LayerNormalizationPattern, matchLayerNormalization } from './layer-normalization/match.ts';
 import type { Pass } from './pass.ts';
 
 export const fuseLayerNormalization: Pass = {
@@ -14,230 +14,14 @@ export const fuseLayerNormalization: Pass = {
     for (const node of editor.nodes()) {
       // LayerNormalization computes in float32, so float64 would lose.
       if (!isPlain(node, 'Sqrt', 'Pow') || editor.dtype(node.inputs[0]!) === 'float64') continue;
-      const found = new Matcher(editor).match(node);
+      const found = matchLayerNormalization(editor, node);
       if (found) write(editor, found);
     }
     return editor.finish();
   },
 };
 
-interface Found {
-  readonly nodes: ReadonlySet<Node>;
-  readonly x: string;
-  readonly axes: readonly number[];
-  readonly epsilon: number;
-  readonly scale: string | undefined;
-  readonly bias: string | undefined;
-  readonly last: Node;
-}
-
-const views = ['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'];
-
-class Matcher {
-  private readonly editor: Editor;
-  private readonly nodes = new Set<Node>();
-  private x = '';
-  private axes: readonly number[] = [];
-
-  constructor(editor: Editor) {
-    this.editor = editor;
-  }
-
-  match(root: Node): Found | undefined {
-    const power = root.op === 'Sqrt' ? 0.5 : this.editor.scalar(root.inputs[1]);
-    if (power !== 0.5 && power !== -0.5) return undefined;
-    this.nodes.add(root);
-    const epsilon = this.variance(root.inputs[0]!);
-    if (epsilon === undefined) return undefined;
-    const tail = this.forward(root, power < 0);
-    if (!tail || !this.editor.isClosed(this.nodes, tail.last.outputs[0]!)) return undefined;
-    return { nodes: this.nodes, x: this.x, axes: this.axes, epsilon, ...tail };
-  }
-
-  /** The node that makes a value, which is then part of the match. */
-  private take(name: string, ...ops: readonly string[]): Node | undefined {
-    const node = this.editor.madeBy(name, ...ops);
-    if (node) this.nodes.add(node);
-    return node;
-  }
-
-  /** What a value was before it got another shape. */
-  private beforeViews(name: string): string {
-    for (let node = this.take(name, ...views); node; node = this.take(name, ...views)) name = node.inputs[0]!;
-    return name;
-  }
-
-  /** Variance + epsilon: sets x and the axes, gives epsilon. */
-  private variance(name: string): number | undefined {
-    const sum = this.take(this.beforeViews(name), 'Add');
-    for (const [value, constant] of sum ? bothWays(sum) : []) {
-      const epsilon = this.editor.scalar(constant);
-      if (epsilon !== undefined && epsilon >= 0 && this.isVariance(this.aboveZero(this.beforeViews(value))))
-        return epsilon;
-    }
-    return undefined;
-  }
-
-  /** A variance is >= 0 but for rounding: clamping it there changes nothing. */
-  private aboveZero(name: string): string {
-    const node = this.take(name, 'Max', 'Relu');
-    if (!node) return name;
-    if (node.op === 'Relu') return this.beforeViews(node.inputs[0]!);
-    const other = node.inputs.find((input) => this.editor.scalar(input) === 0);
-    return other && node.inputs.length === 2 ? this.beforeViews(otherInput(node, other) ?? name) : name;
-  }
-
-  private isVariance(name: string): boolean {
-    const mean = this.meanOf(name);
-    const square = mean && squareOf(this.editor, mean.of);
-    if (square) {
-      this.nodes.add(square.node);
-      const difference = this.take(square.of, 'Sub');
-      if (!difference) return false;
-      [this.x, this.axes] = [difference.inputs[0]!, mean.axes];
-      return this.isDifference(difference);
-    }
-    // The mean of the squares minus the square of the mean.
-    const difference = this.take(name, 'Sub');
-    if (!difference) return false;
-    const [a, b] = difference.inputs.map((input) => this.beforeViews(input));
-    const squares = this.meanOf(a!);
-    const inner = squares && squareOf(this.editor, squares.of);
-    const outer = squareOf(this.editor, b!);
-    const middle = outer && this.meanOf(this.beforeViews(outer.of));
-    if (!inner || !middle || middle.of !== inner.of || !isSame(middle.axes, squares.axes)) return false;
-    this.nodes.add(inner.node).add(outer.node);
-    [this.x, this.axes] = [inner.of, middle.axes];
-    return true;
-  }
-
-  /** What a value is the mean of, and along which axes: ReduceMean, or ReduceSum over the number of elements. */
-  private meanOf(name: string): { of: string; axes: readonly number[] } | undefined {
-    const { editor } = this;
-    const node = editor.madeBy(name, 'ReduceMean', 'Mul', 'Div');
-    if (!node) return undefined;
-    const orders = node.op === 'Mul' ? bothWays(node) : [node.inputs as unknown as readonly [string, string]];
-    for (const [value, constant] of node.op === 'ReduceMean' ? [] : orders) {
-      const sum = editor.madeBy(this.beforeViews(value), 'ReduceSum');
-      const axes = sum && axesOf(editor, sum);
-      const factor = editor.scalar(constant);
-      if (!axes || factor === undefined) continue;
-      const sizes = axes.map((axis) => editor.shape(sum.inputs[0]!)[axis]!);
-      if (!sizes.every((d) => typeof d === 'number')) continue;
-      const count = sizeOf(sizes as number[]);
-      if (!isAbout(factor, node.op === 'Mul' ? 1 / count : count, editor.dtype(name))) continue;
-      this.nodes.add(node).add(sum);
-      return { of: sum.inputs[0]!, axes };
-    }
-    if (node.op !== 'ReduceMean') return undefined;
-    this.nodes.add(node);
-    const axes = axesOf(editor, node);
-    return axes && { of: node.inputs[0]!, axes };
-  }
-
-  /** True for x minus its mean. */
-  private isDifference(node: Node | undefined): boolean {
-    if (node?.op !== 'Sub' || node.inputs[0] !== this.x) return false;
-    const aligned = this.aligned(node.inputs[1]!);
-    const mean = aligned === undefined ? undefined : this.meanOf(this.beforeViews(aligned));
-    if (mean?.of !== this.x || !isSame(mean.axes, this.axes)) return false;
-    this.nodes.add(node);
-    return true;
-  }
-
-  /** The value, or what it was before it was expanded, that has x's shape with 1 along the axes. */
-  private aligned(name: string): string | undefined {
-    const kept = keptShape(this.editor.shape(this.x), this.axes);
-    for (;;) {
-      if (sameShape(this.editor.shape(name), kept)) return name;
-      const expand = this.take(name, 'Expand');
-      if (!expand) return undefined;
-      name = expand.inputs[0]!;
-    }
-  }
-
-  /** From the root to the last node of the normalisation. */
-  private forward(root: Node, isInverse: boolean): Pick<Found, 'scale' | 'bias' | 'last'> | undefined {
-    let running = root.outputs[0]!;
-    let last = root;
-    let scale: string | undefined;
-    let isDone = false;
-    while (!isDone) {
-      const reader = this.editor.onlyReader(running);
-      if (!reader) return undefined;
-      if (isPlain(reader, ...views, 'Expand')) {
-        // Only the shape changes.
-      } else if (isPlain(reader, 'Reciprocal') && !isInverse) isInverse = true;
-      else if (
-        isPlain(reader, 'Div') &&
-        !isInverse &&
-        reader.inputs[1] === running &&
-        this.editor.scalar(reader.inputs[0]) === 1
-      ) {
-        isInverse = true;
-      } else {
-        const factor = isPlain(reader, 'Mul') && isInverse ? otherInput(reader, running) : undefined;
-        const numerator =
-          isPlain(reader, 'Div') && !isInverse && reader.inputs[1] === running ? reader.inputs[0] : undefined;
-        const other = factor ?? numerator;
-        if (other === undefined || (!scale && this.aligned(running) === undefined)) return undefined;
-        isInverse = true;
-        const isScale = factor !== undefined && this.editor.constant(factor) !== undefined;
-        const scaled = isScale ? { scale: factor } : this.scaledDifference(other);
-        if (!scaled || (scale && scaled.scale)) return undefined;
-        scale ??= scaled.scale;
-        isDone = !isScale;
-      }
-      this.nodes.add(reader);
-      last = reader;
-      running = reader.outputs[0]!;
-    }
-    if (scale !== undefined && !this.fits(scale)) return undefined;
-    const product = scale === undefined ? this.operand(running, 'Mul') : undefined;
-    if (product) [scale, last, running] = [product.other, product.node, product.node.outputs[0]!];
-    const sum = this.operand(running, 'Add');
-    return { scale, bias: sum?.other, last: sum?.node ?? last };
-  }
-
-  /** x minus its mean, perhaps times a constant. */
-  private scaledDifference(name: string): { scale?: string } | undefined {
-    if (this.isDifference(this.editor.madeBy(name, 'Sub'))) return {};
-    const product = this.take(name, 'Mul');
-    for (const [value, constant] of product ? bothWays(product) : [])
-      if (this.editor.constant(constant) && this.isDifference(this.editor.madeBy(value, 'Sub')))
-        return { scale: constant };
-    return undefined;
-  }
-
-  /** What the only reader multiplies or adds, if it can be a scale or bias. */
-  private operand(running: string, op: string): { other: string; node: Node } | undefined {
-    const node = this.editor.onlyReader(running);
-    const other = node && isPlain(node, op) ? otherInput(node, running) : undefined;
-    if (!node || other === undefined || !this.fits(other)) return undefined;
-    this.nodes.add(node);
-    return { other, node };
-  }
-
-  /** True for what is constant along all axes but the normalised ones. */
-  private fits(name: string): boolean {
-    const [shape, own] = [this.editor.shape(this.x), this.editor.shape(name)];
-    if (!this.editor.constant(name)) return sameShape(own, shape.slice(this.axes[0]!)) && isTrailing(this.axes, shape);
-    return own.every((d, i) => {
-      const axis = i - own.length + shape.length;
-      return d === 1 || (this.axes.includes(axis) && d === shape[axis]);
-    });
-  }
-}
-
-function isSame(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((axis, i) => axis === b[i]);
-}
-
-function isTrailing(axes: readonly number[], shape: Shape): boolean {
-  return axes.every((axis, i) => axis === shape.length - axes.length + i);
-}
-
-function write(editor: Editor, { nodes, x, axes, epsilon, scale, bias, last }: Found): void {
+function write(editor: Editor, { nodes, x, axes, epsilon, scale, bias, last }: LayerNormalizationPattern): void {
   const shape = editor.shape(x);
   const sizes = axes.map((axis) => shape[axis]!);
   if (axes.length === 0 || !sizes.every((d) => typeof d === 'number')) return;

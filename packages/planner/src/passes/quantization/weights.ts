@@ -3,6 +3,7 @@
 import { type Attributes, dtypes, ESPALIER, type Node } from '@espalier/core';
 import { Chain } from '../../rewrite/chain.ts';
 import { type Editor, isPlain, makeNode } from '../../rewrite/editor.ts';
+import { tryEvaluate } from '../../rewrite/evaluate.ts';
 import { isPerm, permOf } from '../../rewrite/match.ts';
 import { flattened, isNarrow, type QuantizedMatrix, quantizedMatrix } from '../../rewrite/weights.ts';
 
@@ -36,20 +37,23 @@ function dequantization(
 
 /** Rows and columns are exchanged once, where the weights are stored. */
 export async function turnWeights(editor: Editor, node: Node): Promise<void> {
-  const { evaluate, signal } = editor.context;
   const matrix = quantizedMatrix(editor, node.inputs[0]!);
-  if (!evaluate || !matrix || !isPerm(permOf(editor, node), 1, 0)) return;
-  const turn = async (name: string): Promise<string> => {
-    const tensor = editor.constant(name)!;
-    if (tensor.dims.length < 2) return name;
-    const turned = await evaluate(makeNode({ ...node, inputs: [name], attrs: { perm: [1, 0] } }), [tensor], signal);
-    return editor.addConstant(`${name}/transposed`, turned[0]!);
-  };
+  if (!matrix || !isPerm(permOf(editor, node), 1, 0)) return;
   const { q, scale, zeroPoint, axis, blockSize } = matrix;
+  const names = [q, scale, ...(zeroPoint ? [zeroPoint] : [])];
+  const turned: string[] = [];
+  for (const name of names) {
+    const tensor = editor.constant(name)!;
+    const transpose = makeNode({ ...node, inputs: [name], attrs: { perm: [1, 0] } });
+    const [result] =
+      tensor.dims.length < 2 ? [tensor] : ((await tryEvaluate(editor.context, transpose, [tensor])) ?? []);
+    if (!result) return;
+    turned.push(result === tensor ? name : editor.addConstant(`${name}/transposed`, result));
+  }
   const { inputs, attrs } = dequantization(editor, {
-    q: await turn(q),
-    scale: await turn(scale),
-    zeroPoint: zeroPoint && (await turn(zeroPoint)),
+    q: turned[0]!,
+    scale: turned[1]!,
+    zeroPoint: turned[2],
     axis: axis === undefined ? undefined : 1 - axis,
     blockSize,
   });
