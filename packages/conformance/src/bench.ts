@@ -1,6 +1,6 @@
 /** Times kernels, and compares the seconds with those that their laws predict at the backend's own rates. */
 
-import { type AnyBackend, isRejection, roofline, type Work } from '@espalier/core';
+import { type AnyBackend, isRejection, type Rates, roofline, type Work } from '@espalier/core';
 import fc from 'fast-check';
 import { type Case, type CaseContext, fixed } from './cases/define.ts';
 import { ask, type Subject, subjectOf } from './execute.ts';
@@ -45,27 +45,40 @@ export async function benchBackend(backend: AnyBackend, options: BenchOptions = 
     if (only && !only.includes(kernel.op)) continue;
     const under = underTest(backend, kernel, options);
     if (typeof under === 'string') continue;
-    for (const share of zeros) {
-      for (const one of benchCases(under, options.shapes?.[kernel.op])) {
-        const ready = await makeReady(under, one, share);
-        if (!ready) continue;
-        const { instance, subject, work } = ready;
-        const took = await measure(subject, seconds).finally(() => subject.dispose());
-        const predicted = (kernel.law ?? roofline)(work, rates);
-        const row: BenchRow = {
-          kernel: kernel.name,
-          call: `${instance.text}${share > 0 ? `, ${100 * share} % zeros` : ''}`,
-          seconds: took,
-          predicted,
-          gmacs: work.macs / took / 1e9,
-          gbytes: work.bytes / took / 1e9,
-        };
+    for (const one of benchCases(under, options.shapes?.[kernel.op])) {
+      const hasWeights = one.one.inputs.some((input) => input?.weight);
+      for (const share of hasWeights ? zeros : [0]) {
+        const row = await timeOne(under, one, share, seconds, rates);
+        if (!row) continue;
         rows.push(row);
         log(printed(row));
       }
     }
   }
   return rows;
+}
+
+/** Undefined where the kernel does not take the call. */
+async function timeOne(
+  under: KernelUnderTest,
+  one: BenchCase,
+  zeros: number,
+  budget: number,
+  rates: Rates,
+): Promise<BenchRow | undefined> {
+  const ready = await makeReady(under, one, zeros);
+  if (!ready) return undefined;
+  const { instance, subject, work } = ready;
+  const { kernel } = under;
+  const seconds = await measure(subject, budget).finally(() => subject.dispose());
+  return {
+    kernel: kernel.name,
+    call: `${instance.text}${zeros > 0 ? `, ${100 * zeros} % zeros` : ''}`,
+    seconds,
+    predicted: (kernel.law ?? roofline)(work, rates),
+    gmacs: work.macs / seconds / 1e9,
+    gbytes: work.bytes / seconds / 1e9,
+  };
 }
 
 interface BenchCase {
