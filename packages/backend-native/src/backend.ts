@@ -4,6 +4,9 @@ import { type Backend, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
+import { normalization } from './kernels/normalization/index.ts';
+import { pointwise } from './kernels/pointwise/index.ts';
+import { softmax } from './kernels/softmax/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
 import type { NativeProgram } from './program.ts';
@@ -11,7 +14,7 @@ import type { NativeProgram } from './program.ts';
 export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 
 /** The table. */
-const table: readonly NativeKernel[] = [];
+const table: readonly NativeKernel[] = [...pointwise, ...softmax, ...normalization];
 
 /** The backend, or in one line why this host has none: the next backend serves then. */
 export function createNativeBackend(options: EngineOptions = {}): NativeBackend | { readonly reason: string } {

@@ -1,0 +1,53 @@
+/** What kernels on float32 tensors share: their work, their program of one phase. */
+
+import { type Binding, bindShape, type Call, EspalierError, formatShape, sizeOf, type Work } from '@espalier/core';
+import { Assembler } from '@espalier/x64';
+import { loadCode } from '../code.ts';
+import type { Engine } from '../list.ts';
+import { Vectors } from '../math/index.ts';
+import type { NativeCall, NativeOperand, NativePhase, NativeProgram } from '../program.ts';
+
+/** @param cost of an element of the first output, in multiply-adds */
+export function elementWork({ inputs, outputs }: Call, at: Binding, cost: number): Work {
+  const sizes = [...inputs, ...outputs].map((desc) => (desc ? sizeOf(bindShape(desc.shape, at)) : 0));
+  return { macs: cost * sizes[inputs.length]!, bytes: 4 * sizes.reduce((a, b) => a + b, 0), resident: 0 };
+}
+
+/** A program that is one command. */
+export function programOf(
+  { addon }: Engine,
+  isWide: boolean,
+  emit: (v: Vectors) => void,
+  phase: Omit<NativePhase, 'code'>,
+): NativeProgram {
+  const a = new Assembler();
+  emit(new Vectors(a, isWide));
+  const code = loadCode(addon, [a.finish()]);
+  return {
+    resident: code.bytes,
+    phases: [{ ...phase, code: code.addresses[0]! }],
+    dispose: () => code.dispose(),
+  };
+}
+
+/** The address of an operand, 0 for one that is left out. */
+export const addressOf = (operand: NativeOperand | undefined): number => operand?.address ?? 0;
+
+/**
+ * The number of elements that operands have in common. Sizes of symbols are known only now.
+ * @throws EspalierError `SHAPE_MISMATCH`
+ */
+export function sameSize(what: string, ...operands: readonly (NativeOperand | undefined)[]): number {
+  const given = operands.filter((operand) => operand !== undefined);
+  const size = sizeOf(given[0]!.dims);
+  for (const { dims } of given)
+    if (sizeOf(dims) !== size)
+      throw new EspalierError(
+        'SHAPE_MISMATCH',
+        `${what} have different sizes: ${formatShape(given[0]!.dims)} and ${formatShape(dims)}`,
+      );
+  return size;
+}
+
+/** Elements of a row, of a call whose rows are the last axis. */
+export const columnsOf = ({ inputs: [x] }: Pick<NativeCall, 'inputs'>): number => x!.dims.at(-1)!;
