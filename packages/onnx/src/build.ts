@@ -10,26 +10,26 @@ import {
   type Graph,
   type Node,
   sizeOf,
-  Tensor,
+  type Tensor,
   type ValueInfo,
 } from '@espalier/core';
+import { type Argument, constantOf, typeOfAttribute } from './attributes.ts';
 import { Names } from './names.ts';
 import { checkProduced, inOrder } from './order.ts';
-import {
-  type AttributeProto,
-  attributeTypes,
-  type FunctionProto,
-  type GraphProto,
-  type ModelProto,
-  type NodeProto,
-  type OperatorSetIdProto,
-  type TensorProto,
-  type ValueInfoProto,
+import type {
+  AttributeProto,
+  FunctionProto,
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  OperatorSetIdProto,
+  TensorProto,
+  ValueInfoProto,
 } from './proto.ts';
 import { Symbols } from './symbols.ts';
 import { dataTypeName, readTensor } from './tensors.ts';
 import { utf8 } from './wire.ts';
-import { quote, within } from './within.ts';
+import { quote, quoteAll, within } from './within.ts';
 
 /** Nodes in all, those of inlined functions and of subgraphs included. */
 const MAX_NODES = 1 << 17;
@@ -56,12 +56,6 @@ export interface Built {
   readonly reasons: readonly string[];
   /** The values that are of such types. */
   readonly unreadable: ReadonlySet<string>;
-}
-
-/** An attribute of a call: as the file has it, and built where the call stands. */
-interface Argument {
-  readonly proto: AttributeProto;
-  readonly value: Attribute;
 }
 
 /** Where nodes stand: in the model, or in the body of a function that is called from it. */
@@ -158,9 +152,8 @@ class Builder {
     const outputs = proto.output.map(({ name }) => scope.rename(name ?? ''));
     const name = proto.name ?? '';
     if (outputs.length === 0) throw new EspalierError('BAD_GRAPH', `the graph ${quote(name)} has no outputs`);
-    const twice = outputs.find((output, i) => outputs.indexOf(output) < i);
-    if (twice !== undefined)
-      throw new EspalierError('BAD_GRAPH', `the graph ${quote(name)} gives out ${quote(twice)} twice`);
+    if (new Set(outputs).size < outputs.length)
+      throw new EspalierError('BAD_GRAPH', `the graph ${quote(name)} gives out a value twice: ${quoteAll(outputs)}`);
     const nodes = inOrder(draft.nodes);
     // What a subgraph lacks, it takes from outside: the node that carries it is seen to read that.
     if (isMain) checkProduced(nodes, outputs, new Set([...draft.own, ...this.unreadable]));
@@ -284,20 +277,7 @@ class Builder {
       this.unreadable.add(output);
       return;
     }
-    const { i = 0n, ints } = found.proto;
-    const values: Record<string, () => Tensor> = {
-      value: () => found.value as Tensor,
-      value_float: () => new Tensor('float32', [found.value as number], []),
-      value_floats: () => new Tensor('float32', found.value as number[]),
-      value_int: () => new Tensor('int64', [i], []),
-      value_ints: () => new Tensor('int64', ints),
-      value_string: () => new Tensor('string', [found.value as string], []),
-      value_strings: () => new Tensor('string', found.value as string[]),
-    };
-    if (!Object.hasOwn(values, kind)) throw new EspalierError('BAD_GRAPH', `"${kind}" is no attribute of Constant`);
-    if (typeOfAttribute(found.proto) !== constantTypes[kind])
-      throw new EspalierError('BAD_GRAPH', `its attribute "${kind}" is of another type`);
-    draft.constants.set(output, values[kind]!());
+    draft.constants.set(output, constantOf(kind, found));
   }
 
   /** An attribute's value; undefined where it refers to one that the call leaves out, or is of a kind among the reasons. */
@@ -422,32 +402,8 @@ const otherTypes = [
   ['optionalType', 'an optional'],
 ] as const;
 
-const constantTypes: Readonly<Record<string, string>> = {
-  value: 'tensor',
-  value_float: 'float',
-  value_floats: 'floats',
-  value_int: 'int',
-  value_ints: 'ints',
-  value_string: 'string',
-  value_strings: 'strings',
-};
-
 function functionKey(domain: string | undefined, name = '', overload = ''): string {
   return `${domainOf(domain)}::${name}${overload === '' ? '' : `:${overload}`}`;
-}
-
-/** The kind of an attribute: what it declares, or in the first files, that of the only field with a value. */
-function typeOfAttribute(proto: AttributeProto): string {
-  const present = [...attributeTypes.values()].filter(([, field]) => {
-    const value = proto[field];
-    return Array.isArray(value) ? value.length > 0 : value !== undefined;
-  });
-  const declared = attributeTypes.get(proto.type as 1);
-  // Some writers leave out zeros and empty texts, so that nothing at all is fine.
-  if (declared && (present.length === 0 || present.includes(declared))) return declared[0];
-  if (proto.type && !declared) return `value of attribute type ${proto.type} (a sparse tensor or a type)`;
-  if (declared || present.length !== 1) throw new EspalierError('BAD_GRAPH', 'does not hold a value of its type');
-  return present[0]![0];
 }
 
 /** Names without those left out at the end. */

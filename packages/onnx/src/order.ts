@@ -1,7 +1,7 @@
 /** Puts nodes in topological order, and finds cycles and values that nothing makes. */
 
 import { EspalierError, type Node, usedValues } from '@espalier/core';
-import { quote } from './within.ts';
+import { quote, quoteAll } from './within.ts';
 
 /** The nodes, each after those whose results it reads; where they stand so already, as they stand. */
 export function inOrder<N extends Node>(nodes: readonly N[]): readonly N[] {
@@ -40,11 +40,8 @@ export function inOrder<N extends Node>(nodes: readonly N[]): readonly N[] {
   return sorted;
 
   function fail(cycle: readonly number[]): never {
-    const names = cycle.slice(0, 8).map((i) => quote(nodes[i]!.name));
-    const more = cycle.length > names.length ? ` and ${cycle.length - names.length} more` : '';
-    throw new EspalierError('BAD_GRAPH', `nodes depend on their own results: ${names.join(' <- ')}${more}`, {
-      node: nodes[cycle[0]!]!.name,
-    });
+    const names = cycle.map((i) => nodes[i]!.name);
+    throw new EspalierError('BAD_GRAPH', `nodes depend on their own results: ${quoteAll(names)}`, { node: names[0]! });
   }
 }
 

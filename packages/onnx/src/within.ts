@@ -7,6 +7,12 @@ export function quote(name: string): string {
   return `"${name.length > 120 ? `${name.slice(0, 117)}...` : name}"`;
 }
 
+/** The first few of many. */
+export function quoteAll(names: readonly string[]): string {
+  const more = names.length > 8 ? ` and ${names.length - 8} more` : '';
+  return `${names.slice(0, 8).map(quote).join(', ')}${more}`;
+}
+
 /** Does `work`; an error of ours gets `place` before its message. */
 export function within<T>(place: string, work: () => T, details: { node?: string; file?: string } = {}): T {
   try {

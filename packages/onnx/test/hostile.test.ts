@@ -122,7 +122,7 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
     }),
     'BAD_FILE',
   ],
-  'an opset from before': [model({}, 6), 'UNSUPPORTED'],
+  'an opset from before': [model({ node: [node('Add', ['x', 'x'], ['y'])] }, 6), 'UNSUPPORTED'],
   'an opset yet to come': [model({}, 999), 'UNSUPPORTED'],
 
   'a tensor of negative size': [weights(tensor('w', 'float32', [-1])), 'BAD_FILE'],
@@ -197,6 +197,10 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
     'BAD_GRAPH',
   ],
   'an output twice': [model({ output: [value('y'), value('y')] }), 'BAD_GRAPH'],
+  '200,000 outputs, one of them twice': [
+    model({ output: Array.from({ length: 200_000 }, (_, i) => value(`y${i % 199_999}`)) }),
+    'BAD_GRAPH',
+  ],
   'an output that nobody makes': [model({ output: [value('z')] }), 'BAD_GRAPH'],
   'a value that nobody makes': [model({ node: [node('Relu', ['nothing'], ['y'])] }), 'BAD_GRAPH'],
   'a node without an op': [model({ node: [node('', ['x'], ['y'])] }), 'BAD_GRAPH'],

@@ -16,5 +16,4 @@ export const absoluteTolerance: ReadonlyMap<string, { readonly absolute: number;
 /** What ops of real models may be refused for: no such model asks for it. */
 export const outOfScope: readonly { readonly pattern: RegExp; readonly reason: string }[] = [
   { pattern: /is (a sequence|an optional)/, reason: 'values are tensors' },
-  { pattern: /training_mode must be a constant false/, reason: 'Dropout for training is random' },
 ];
