@@ -4,6 +4,7 @@ import { type Backend, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
+import { matmul } from './kernels/matmul/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { softmax } from './kernels/softmax/index.ts';

@@ -12,7 +12,7 @@ const COPY_BYTES = 1 << 22;
 
 /**
  * Rates of one thread: `fma` (float32 multiply-adds a second), `bytes` (copied from beyond the second-level cache), `call` (seconds per
- * command). `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 30 ms.
+ * command); `threads` says how many of them a run has. `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 30 ms.
  */
 export async function calibrate(engine: StartedEngine, signal?: AbortSignal): Promise<Rates> {
   const wide = engine.features.has('avx512');
@@ -26,7 +26,15 @@ export async function calibrate(engine: StartedEngine, signal?: AbortSignal): Pr
     for (const [i, word] of [buffer.address + 64, buffer.address + 64 + COPY_BYTES, COPY_BYTES].entries())
       words.setBigUint64(8 * i, BigInt(word), true);
     const bytes = (2 * COPY_BYTES) / seconds(() => run(1));
-    return { macs: 0.75 * fma * engine.team, fma, bytes, call: 2e-6, copy: bytes, crossing: 2e-5 };
+    return {
+      macs: 0.75 * fma * engine.team,
+      fma,
+      threads: engine.team,
+      bytes,
+      call: 2e-6,
+      copy: bytes,
+      crossing: 2e-5,
+    };
   } finally {
     code.dispose();
     engine.memory.free(buffer);
