@@ -15,7 +15,7 @@ import type { NativeProgram } from './program.ts';
 export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 
 /** The table. */
-const table: readonly NativeKernel[] = [...pointwise, ...softmax, ...normalization];
+const table: readonly NativeKernel[] = [...matmul, ...pointwise, ...softmax, ...normalization];
 
 /** The backend, or in one line why this host has none: the next backend serves then. */
 export function createNativeBackend(options: EngineOptions = {}): NativeBackend | { readonly reason: string } {
