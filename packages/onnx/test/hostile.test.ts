@@ -198,7 +198,7 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
   ],
   'an output twice': [model({ output: [value('y'), value('y')] }), 'BAD_GRAPH'],
   '200,000 outputs, one of them twice': [
-    model({ output: Array.from({ length: 200_000 }, (_, i) => value(`y${i % 199_999}`)) }),
+    model({ output: Array.from({ length: 200_000 }, (_, i) => ({ name: `y${i % 199_999}` })) }),
     'BAD_GRAPH',
   ],
   'an output that nobody makes': [model({ output: [value('z')] }), 'BAD_GRAPH'],
