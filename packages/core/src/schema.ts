@@ -111,10 +111,12 @@ export function schemaOf(ops: OpTable, node: Pick<Node, 'op' | 'domain'>): OpSch
 }
 
 /** True when the node's only wanted output is its first input's bytes. */
-export function isView(schema: OpSchema, node: Pick<Node, 'inputs' | 'outputs'>): boolean {
-  const [, ...more] = node.outputs;
-  const most = schema.view === true ? Number.POSITIVE_INFINITY : (schema.view ?? 0);
-  return node.inputs.length <= most && more.every((name) => name === '');
+export function isView(
+  { view }: OpSchema,
+  { inputs, outputs: [, ...more] }: Pick<Node, 'inputs' | 'outputs'>,
+): boolean {
+  if (view === undefined || more.some((name) => name !== '')) return false;
+  return view === true || inputs.length <= view;
 }
 
 /** A node's attributes with the schema's defaults filled in. */

@@ -32,6 +32,25 @@ describe('shapes that depend on data', () => {
     expect((await session.run({ x: floats([1, 2, 3, 4]), shape: longs([1, 4]) })).y!.dims).toEqual([1, 4]);
   });
 
+  it('are data where a shape is consumed as such', async () => {
+    const sizes = graph(
+      [input('x', ['n', 'm'])],
+      ['y'],
+      [node('Shape', ['x'], ['s']), node('Cast', ['s'], ['f'], { to: 1 }), node('Mul', ['f', 'two'], ['y'])],
+      { two: floats([2]) },
+    );
+    const session = await sessionOf(sizes);
+    for (const [n, m] of [
+      [2, 3],
+      [5, 0],
+    ]) {
+      expect(values((await session.run({ x: floats(new Array(n! * m!).fill(0), [n!, m!]) })).y)).toEqual([
+        2 * n!,
+        2 * m!,
+      ]);
+    }
+  });
+
   it('come out of the computation and go on', async () => {
     const session = await sessionOf(
       graph(
