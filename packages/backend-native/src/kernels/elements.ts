@@ -7,10 +7,20 @@ import type { Engine } from '../list.ts';
 import { Vectors } from '../math/index.ts';
 import type { NativeCall, NativeOperand, NativePhase, NativeProgram } from '../program.ts';
 
-/** @param cost of an element of the first output, in multiply-adds */
-export function elementWork({ inputs, outputs }: Call, at: Binding, cost: number): Work {
+/**
+ * What an element takes beside its traffic, in multiply-adds of the same width, with AVX-512 and with AVX2: measured with
+ * bench/float32.mjs on data in the second-level cache.
+ */
+export type Cost = readonly [wide: number, narrow: number];
+
+/** @param cost of an element of the first output */
+export function elementWork({ inputs, outputs }: Call, at: Binding, isWide: boolean, cost: Cost): Work {
   const sizes = [...inputs, ...outputs].map((desc) => (desc ? sizeOf(bindShape(desc.shape, at)) : 0));
-  return { macs: cost * sizes[inputs.length]!, bytes: 4 * sizes.reduce((a, b) => a + b, 0), resident: 0 };
+  return {
+    macs: cost[isWide ? 0 : 1] * sizes[inputs.length]!,
+    bytes: 4 * sizes.reduce((a, b) => a + b, 0),
+    resident: 0,
+  };
 }
 
 /** A program that is one command. */

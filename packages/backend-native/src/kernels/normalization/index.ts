@@ -3,12 +3,11 @@
 import { type Call, dim, ESPALIER, normalizeAxis, sizeOf, type TensorDesc } from '@espalier/core';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall, NativeOperand, NativePhase } from '../../program.ts';
-import { addressOf, columnsOf, elementWork, programOf, sameSize } from '../elements.ts';
+import { addressOf, type Cost, columnsOf, elementWork, programOf, sameSize } from '../elements.ts';
 import { unitRows, widths } from '../row.ts';
 import { emitLayerNormalization, type Pointers, pointersOf, type Variant } from './emit.ts';
 
-/** An element's time, in multiply-adds: measured with bench/pointwise.mjs on data in the first-level cache. */
-const COST = 10;
+const COST: Cost = [7, 8];
 
 interface Row {
   readonly op: string;
@@ -78,7 +77,7 @@ export const normalization: readonly NativeKernel[] = widths.flatMap(({ name, is
       types: row.types,
       work(call, at) {
         const reason = rejection(call, row.operands<TensorDesc>(call));
-        return reason === undefined ? elementWork(call, at, COST) : { reason };
+        return reason === undefined ? elementWork(call, at, isWide, COST) : { reason };
       },
       prepare: (call, _constants, engine) => {
         const { skip, sum, bias } = row.operands<TensorDesc>(call);

@@ -4,6 +4,7 @@ import type { Attributes } from '@espalier/core';
 import { k7, type Vector } from '@espalier/x64';
 import { emitExp, emitSigmoid, type Vectors } from '../../math/index.ts';
 import { activations } from '../activations.ts';
+import type { Cost } from '../elements.ts';
 
 /** `x` becomes the result; may clobber the temporaries `t`, and k7. `rest` holds what follows the first input: a vector or a scalar in every lane. */
 export type Emit = (
@@ -14,37 +15,37 @@ export type Emit = (
   rest: readonly (Vector | undefined)[],
 ) => void;
 
-/** An op and its time for an element, in multiply-adds: measured with bench/pointwise.mjs on data in the first-level cache. */
+/** An op and its time for an element, in multiply-adds of the same width. */
 export interface Pointwise {
   readonly op: string;
-  readonly cost: number;
+  readonly cost: Cost;
   readonly emit: Emit;
 }
 
-const unary = (op: string, cost: number, emit: Emit): Pointwise => ({ op, cost, emit });
-const activation = (op: keyof typeof activations, cost: number): Pointwise => unary(op, cost, activations[op]!);
+const unary = (op: string, cost: Cost, emit: Emit): Pointwise => ({ op, cost, emit });
+const activation = (op: keyof typeof activations, cost: Cost): Pointwise => unary(op, cost, activations[op]!);
 
 export const unaryOps: readonly Pointwise[] = [
-  activation('Relu', 3),
-  activation('LeakyRelu', 6),
-  activation('HardSigmoid', 6),
-  activation('HardSwish', 16),
-  activation('Sigmoid', 36),
-  activation('Tanh', 36),
-  activation('Erf', 36),
-  activation('Gelu', 40),
-  unary('Swish', 40, (v, x, [y, gate, ...t], attrs) => {
+  activation('Relu', [2, 2]),
+  activation('LeakyRelu', [3, 3]),
+  activation('HardSigmoid', [4, 5]),
+  activation('HardSwish', [5, 6]),
+  activation('Sigmoid', [12, 23]),
+  activation('Tanh', [13, 16]),
+  activation('Erf', [18, 25]),
+  activation('Gelu', [20, 30]),
+  unary('Swish', [15, 26], (v, x, [y, gate, ...t], attrs) => {
     v.a.vmovaps(y!, x);
     v.fill(gate!, attrs['alpha'] as number);
     v.a.vmulps(x, x, gate!);
     emitSigmoid(v, x, t);
     v.a.vmulps(x, x, y!);
   }),
-  unary('Exp', 24, emitExp),
-  unary('Neg', 3, (v, x) => v.a.vxorps(x, x, ...v.bits(0x80000000))),
-  unary('Abs', 3, (v, x) => v.a.vandps(x, x, ...v.bits(0x7fffffff))),
-  unary('Sqrt', 16, (v, x) => v.a.vsqrtps(x, x)),
-  unary('Reciprocal', 12, (v, x, [one]) => {
+  unary('Exp', [10, 17], emitExp),
+  unary('Neg', [2, 2], (v, x) => v.a.vxorps(x, x, ...v.bits(0x80000000))),
+  unary('Abs', [2, 2], (v, x) => v.a.vandps(x, x, ...v.bits(0x7fffffff))),
+  unary('Sqrt', [8, 8], (v, x) => v.a.vsqrtps(x, x)),
+  unary('Reciprocal', [5, 5], (v, x, [one]) => {
     v.fill(one!, 1);
     v.a.vdivps(x, one!, x);
   }),
@@ -67,18 +68,18 @@ const extremum =
 const UNORDERED = 3;
 
 export const binaryOps: readonly Pointwise[] = [
-  { op: 'Add', cost: 4, emit: ({ a }, x, _t, _attrs, [y]) => a.vaddps(x, x, y!) },
-  { op: 'Sub', cost: 4, emit: ({ a }, x, _t, _attrs, [y]) => a.vsubps(x, x, y!) },
-  { op: 'Mul', cost: 4, emit: ({ a }, x, _t, _attrs, [y]) => a.vmulps(x, x, y!) },
-  { op: 'Div', cost: 12, emit: ({ a }, x, _t, _attrs, [y]) => a.vdivps(x, x, y!) },
-  { op: 'Max', cost: 6, emit: extremum('vmaxps') },
-  { op: 'Min', cost: 6, emit: extremum('vminps') },
+  { op: 'Add', cost: [2, 2], emit: ({ a }, x, _t, _attrs, [y]) => a.vaddps(x, x, y!) },
+  { op: 'Sub', cost: [2, 2], emit: ({ a }, x, _t, _attrs, [y]) => a.vsubps(x, x, y!) },
+  { op: 'Mul', cost: [2, 2], emit: ({ a }, x, _t, _attrs, [y]) => a.vmulps(x, x, y!) },
+  { op: 'Div', cost: [5, 5], emit: ({ a }, x, _t, _attrs, [y]) => a.vdivps(x, x, y!) },
+  { op: 'Max', cost: [3, 3], emit: extremum('vmaxps') },
+  { op: 'Min', cost: [3, 3], emit: extremum('vminps') },
 ];
 
 /** Bounds that are left out limit nothing. NaN passes, also as a bound. */
 export const clip: Pointwise = {
   op: 'Clip',
-  cost: 4,
+  cost: [2, 2],
   emit: ({ a }, x, _t, _attrs, [min, max]) => {
     if (min !== undefined) a.vmaxps(x, min, x);
     if (max !== undefined) a.vminps(x, max, x);

@@ -12,7 +12,11 @@ import { walk } from './walk.ts';
 type Width = (typeof widths)[number];
 type Rest = Pick<NativeKernel, 'prepare'> & { reject?(call: Call): string | undefined };
 
-function row({ op, cost }: Pointwise, { name, lanes, requires }: Width, { reject, prepare }: Rest): NativeKernel {
+function row(
+  { op, cost }: Pointwise,
+  { name, isWide, lanes, requires }: Width,
+  { reject, prepare }: Rest,
+): NativeKernel {
   return {
     name: `${op.toLowerCase()}_f32_dense_${lanes}__${name}`,
     op,
@@ -20,7 +24,7 @@ function row({ op, cost }: Pointwise, { name, lanes, requires }: Width, { reject
     types: { T: ['float32'] },
     work(call, at) {
       const reason = reject?.(call);
-      return reason === undefined ? elementWork(call, at, cost) : { reason };
+      return reason === undefined ? elementWork(call, at, isWide, cost) : { reason };
     },
     prepare,
   };

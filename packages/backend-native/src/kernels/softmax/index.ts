@@ -5,11 +5,10 @@ import { r8, r10 } from '@espalier/x64';
 import type { NativeKernel } from '../../kernel.ts';
 import { EXP_TEMPORARIES, emitExp, type Vectors } from '../../math/index.ts';
 import type { NativeCall } from '../../program.ts';
-import { addressOf, columnsOf, elementWork, programOf, sameSize } from '../elements.ts';
+import { addressOf, type Cost, columnsOf, elementWork, programOf, sameSize } from '../elements.ts';
 import { emitFold, emitPass, emitRows, UNROLL, unitRows, widths } from '../row.ts';
 
-/** An element's time, in multiply-adds: measured with bench/pointwise.mjs on data in the first-level cache. */
-const COST = 32;
+const COST: Cost = [15, 23];
 
 /** Three passes over a row that stays in the cache: the greatest element, powers and their sum, division by it. */
 function emitSoftmax(v: Vectors): void {
@@ -57,7 +56,7 @@ export const softmax: readonly NativeKernel[] = widths.map(({ name, isWide, lane
   op: 'Softmax',
   requires,
   types: { T: ['float32'] },
-  work: (call, at) => (isLastAxis(call) ? elementWork(call, at, COST) : { reason: 'its axis is not the last' }),
+  work: (call, at) => (isLastAxis(call) ? elementWork(call, at, isWide, COST) : { reason: 'its axis is not the last' }),
   prepare: (_call, _constants, engine) =>
     programOf(engine, isWide, emitSoftmax, {
       units: (call) => (columnsOf(call) === 0 ? 0 : Math.ceil(rowsOf(call) / unitOf(call))),
