@@ -53,7 +53,7 @@ for (const [name, outputs] of Object.entries(models)) {
   });
 }
 
-// `fetch.py minilm` makes it; ESPALIER_MODELS names the folder.
+// Too large for the folder of fixtures: ESPALIER_MODELS names the one that has it.
 const folder = process.env['ESPALIER_MODELS'];
 test.skipIf(!folder)('minilm-l6-v2_fp32.onnx, 90 MB (needs ESPALIER_MODELS), loads in no more memory', async () => {
   const bytes = readFileSync(`${folder}/minilm-l6-v2_fp32.onnx`);
