@@ -48,9 +48,9 @@ export interface OnnxModel {
 }
 
 /**
- * Reads an ONNX model of opset 7 or later (or an older one whose ops have not changed since) as a graph of opset 22. Tensors lie over `bytes`, which must not
- * change afterwards. An input that has an initializer becomes a constant; functions that the file defines are inlined.
- * Values of outputs are not inferred here: see `inferGraph`.
+ * Reads an ONNX model of opset 7 or later (or an older one whose ops have not changed since) as a graph of opset 22.
+ * Tensors lie over `bytes`, which must not change afterwards. An input that has an initializer becomes a constant;
+ * functions that the file defines are inlined. Types of values are not inferred here: see `inferGraph`.
  *
  * Source: https://onnx.ai/onnx/repo-docs/IR.html
  *

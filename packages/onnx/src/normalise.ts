@@ -41,7 +41,7 @@ export interface NormaliseContext {
 
 export function normalise(graph: Graph, context: NormaliseContext, outer: Facts | undefined = undefined): Graph {
   const constants = new Map(graph.constants);
-  const facts = new Facts(context.ops, constants, outer);
+  const facts = new Facts(context.ops, graph, constants, outer);
   // The types of a body's inputs are those of what its node passes in, whatever the file says.
   if (!outer) for (const { name, dtype, shape } of graph.inputs) facts.values.set(name, { dtype, shape });
   const nodes: Node[] = [];
@@ -62,11 +62,19 @@ class Facts {
   readonly values = new Map<string, ValueFacts>();
   readonly pending: Node[] = [];
   private readonly ops: OpTable;
+  /** Names that mean something else here than outside. */
+  private readonly own: ReadonlySet<string>;
   private readonly constants: ReadonlyMap<string, Tensor>;
   private readonly outer: Facts | undefined;
 
-  constructor(ops: OpTable, constants: ReadonlyMap<string, Tensor>, outer: Facts | undefined) {
+  constructor(
+    ops: OpTable,
+    { inputs, nodes }: Graph,
+    constants: ReadonlyMap<string, Tensor>,
+    outer: Facts | undefined,
+  ) {
     this.ops = ops;
+    this.own = new Set([...inputs.map(({ name }) => name), ...nodes.flatMap(({ outputs }) => outputs)]);
     this.constants = constants;
     this.outer = outer;
   }
@@ -81,11 +89,12 @@ class Facts {
       }
     }
     const tensor = this.constants.get(name);
-    return tensor ? constantFacts(tensor) : (this.values.get(name) ?? this.outer?.scope(name));
+    if (tensor) return constantFacts(tensor);
+    return this.values.get(name) ?? (this.own.has(name) ? undefined : this.outer?.scope(name));
   };
 
   constant(name: string): Tensor | undefined {
-    return this.constants.get(name) ?? this.outer?.constant(name);
+    return this.constants.get(name) ?? (this.own.has(name) ? undefined : this.outer?.constant(name));
   }
 }
 
