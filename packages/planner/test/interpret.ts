@@ -8,8 +8,10 @@ import {
   type Dim,
   dim,
   type Graph,
+  inferGraph,
   type Node,
   onnxOps,
+  type Scope,
   schemaOf,
   type Tensor,
 } from '@espalier/core';
@@ -18,17 +20,28 @@ import { splitEpilogue } from '../src/unfuse.ts';
 export const evaluate = createEvaluator(createJsBackend(), onnxOps);
 
 /** The outputs of a graph, in order. If is followed; Loop and Scan are not. */
-export async function interpret(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Tensor[]> {
+export function interpret(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Tensor[]> {
   const at: Record<string, number> = {};
-  for (const { name, shape } of graph.inputs)
-    shape.forEach((d, i) => {
-      if (typeof d === 'string' && dim.isSymbol(d)) at[d] = feeds[name]!.dims[i]!;
-    });
-  return run(graph, new Map(Object.entries(feeds)), at);
+  for (const { name, shape } of graph.inputs) bind(shape, feeds[name]!.dims, at);
+  return run(graph, new Map(Object.entries(feeds)), at, () => undefined);
 }
 
-async function run(graph: Graph, scope: ReadonlyMap<string, Tensor>, at: Binding): Promise<Tensor[]> {
+/** Gives symbols that have no value yet the one that a tensor shows. */
+function bind(shape: readonly Dim[], dims: readonly number[], at: Record<string, number>): void {
+  shape.forEach((d, i) => {
+    if (typeof d === 'string' && dim.isSymbol(d)) at[d] ??= dims[i]!;
+  });
+}
+
+async function run(
+  graph: Graph,
+  scope: ReadonlyMap<string, Tensor>,
+  at: Record<string, number>,
+  outer: Scope,
+): Promise<Tensor[]> {
   const values = new Map([...scope, ...graph.constants]);
+  const facts = inferGraph(graph, onnxOps, outer).values;
+  const inner: Scope = (name) => facts.get(name) ?? outer(name);
   for (const node of graph.nodes.flatMap((each) => splitEpilogue(each, 0))) {
     const inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
     node.inputs.forEach((name, i) => {
@@ -36,10 +49,12 @@ async function run(graph: Graph, scope: ReadonlyMap<string, Tensor>, at: Binding
     });
     const results =
       node.op === 'If'
-        ? await run(node.attrs[inputs[0]!.data[0] ? 'then_branch' : 'else_branch'] as Graph, values, at)
+        ? await run(node.attrs[inputs[0]!.data[0] ? 'then_branch' : 'else_branch'] as Graph, values, at, inner)
         : await evaluate(bound(node, at), inputs);
     node.outputs.forEach((name, i) => {
-      if (name !== '') values.set(name, results[i]!);
+      if (name === '') return;
+      values.set(name, results[i]!);
+      bind(facts.get(name)?.shape ?? [], results[i]!.dims, at);
     });
   }
   return graph.outputs.map((name) => values.get(name)!);

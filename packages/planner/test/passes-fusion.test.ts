@@ -8,6 +8,7 @@ import { fuseEpilogues } from '../src/passes/fuse-epilogues.ts';
 import { fuseGelu } from '../src/passes/fuse-gelu.ts';
 import { fuseLayerNormalization } from '../src/passes/fuse-layer-normalization.ts';
 import { fuseSkipLayerNormalization } from '../src/passes/fuse-skip-layer-normalization.ts';
+import { fuseSoftmax } from '../src/passes/fuse-softmax.ts';
 import { sinkViews } from '../src/passes/sink-views.ts';
 import { graph, input, ints, node, opsOf } from './graph.ts';
 import { apply, expectRewrite, expectUntouched, randomNumbers, randomTensor } from './passes.ts';
@@ -128,6 +129,51 @@ describe('fuse-gelu', () => {
     ],
   ])('leaves %s', async (_, model) => {
     await expectUntouched(model, [fuseGelu]);
+  });
+});
+
+describe('fuse-softmax', () => {
+  const constants = { last: ints(-1), middle: ints(1), lowest: Number.NEGATIVE_INFINITY, axis: ints(2), two: 2 };
+  const most = node('ReduceMax', 'x last', 'most');
+  const exp = [node('Sub', 'x most', 'd'), node('Exp', 'd', 'e')];
+  const quotient = [node('ReduceSum', 'e last', 'sum'), node('Div', 'e sum', 'y')];
+  const model = (...nodes: Node[]): Graph => graph([x], 'y', nodes, constants);
+
+  it('reads a quotient of powers, along any axis', async () => {
+    await expectRewrite(model(most, ...exp, ...quotient), [fuseSoftmax], ['Softmax']);
+    const middle = [most, ...exp, ...quotient].map((n) => ({
+      ...n,
+      inputs: n.inputs.map((i) => (i === 'last' ? 'middle' : i)),
+    }));
+    const fused = await expectRewrite(model(...middle), [fuseSoftmax], ['Softmax']);
+    expect(fused.nodes[0]!.attrs).toEqual({ axis: 1 });
+  });
+
+  it('reads what jax writes', async () => {
+    const kept = { shape: ['batch', 'seq', 1] };
+    const nodes = [
+      ...[node('ReduceMax', 'x last', 'flat', { keepdims: 0 }), node('Max', 'lowest flat', 'bound')],
+      ...[
+        node('Reshape', 'bound', 'lifted', kept),
+        node('Expand', 'lifted', 'most', { shape: ['batch', 'seq', 6] }),
+        ...exp,
+      ],
+      ...[node('ReduceSum', 'e last', 'total', { keepdims: 0 }), node('Unsqueeze', 'total axis', 'sum'), quotient[1]!],
+    ];
+    await expectRewrite(model(...nodes), [fuseSoftmax], ['Softmax']);
+  });
+
+  it.each<[string, Graph]>([
+    ['another axis below', model(node('ReduceMax', 'x middle', 'most'), ...exp, ...quotient)],
+    ['the sum of something else', model(most, ...exp, node('ReduceSum', 'd last', 'sum'), quotient[1]!)],
+    ['the smallest', model(node('ReduceMin', 'x last', 'most'), ...exp, ...quotient)],
+    ['a limit that cuts', model(node('ReduceMax', 'x last', 'm'), node('Max', 'm two', 'most'), ...exp, ...quotient)],
+    [
+      'other readers of the powers',
+      { ...model(most, ...exp, ...quotient, node('Neg', 'e', 'z')), outputs: ['y', 'z'] },
+    ],
+  ])('leaves %s', async (_, each) => {
+    await expectUntouched(each, [fuseSoftmax]);
   });
 });
 

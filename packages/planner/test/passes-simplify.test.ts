@@ -6,7 +6,7 @@ import { commonSubexpressions } from '../src/passes/common-subexpressions.ts';
 import { constantFolding, dequantizeConstants } from '../src/passes/constant-folding.ts';
 import { deadCode } from '../src/passes/dead-code.ts';
 import { inlineIf } from '../src/passes/inline-if.ts';
-import { shapeArithmetic } from '../src/passes/shape-arithmetic.ts';
+import { dataDependentShapes, shapeArithmetic } from '../src/passes/shape-arithmetic.ts';
 import { graph, input, ints, node, opsOf } from './graph.ts';
 import { evaluate } from './interpret.ts';
 import { apply, expectRewrite, expectSameValues, expectUntouched, randomNumbers, randomTensor } from './passes.ts';
@@ -118,13 +118,55 @@ describe('shape-arithmetic', () => {
     expect(result.constants.get('last')!.data[0]).toBe(6n);
   });
 
-  it('does not write down sizes that only a run can tell', async () => {
-    const model = graph([input('x', ['n'])], 'y', [
+  describe('sizes that only a run finds out', () => {
+    const found = [
       node('NonZero', 'x', 'found'),
+      node('Cast', 'found', 'u', { to: 1 }),
       node('Shape', 'found', 'shape'),
-      node('ConstantOfShape', 'shape', 'y'),
-    ]);
-    await expectUntouched(model, [shapeArithmetic]);
+    ];
+    const target = [node('Gather', 'shape one', 'count'), node('Concat', 'count ones', 'to', { axis: 0 })];
+    const vector = input('x', ['n']);
+
+    it('are not written down early', async () => {
+      await expectUntouched(graph([vector], 'y', [...found, node('ConstantOfShape', 'shape', 'y')]), [shapeArithmetic]);
+      const reshaped = graph([vector], 'y', [...found, ...target, node('Reshape', 'u to', 'y')], {
+        one: ints(1),
+        ones: ints(1, 1),
+      });
+      await expectUntouched(reshaped, [shapeArithmetic]);
+      const result = await expectRewrite(reshaped, [dataDependentShapes, deadCode], ['NonZero', 'Cast', 'Reshape']);
+      expect(result.nodes[2]!.attrs['shape']).toEqual([expect.stringMatching(/^_found/), 1, 1]);
+    });
+
+    it('are left as data where nothing else says that they are known', async () => {
+      const filled = graph([vector], 'y', [...found, ...target, node('ConstantOfShape', 'to', 'y')], {
+        one: ints(1),
+        ones: ints(1, 1),
+      });
+      await expectUntouched(filled, [dataDependentShapes]);
+    });
+
+    it('keep the node that finds them out', async () => {
+      const twice = [
+        node('NonZero', 'x', 'again'),
+        node('Cast', 'again', 'v', { to: 1 }),
+        node('Size', 'again', 'size'),
+      ];
+      const nodes = [...found, ...target, ...twice, node('Reshape', 'u to', 'y'), node('Reshape', 'v to', 'z')];
+      const model = graph([vector], 'y z', nodes, { one: ints(1), ones: ints(1, 1) });
+      const both = await apply(model, dataDependentShapes, deadCode);
+      await expectSameValues(model, await apply(both, commonSubexpressions, deadCode));
+      const named = graph(
+        [vector],
+        'w y',
+        [...found, ...target, node('Reshape', 'u to', 'y'), node('Identity', 'found', 'w')],
+        {
+          ...{ one: ints(1), ones: ints(1, 1) },
+        },
+      );
+      const late = await apply(named, dataDependentShapes, deadCode);
+      await expectSameValues(named, await apply(late, canonicalForms));
+    });
   });
 });
 
@@ -271,6 +313,18 @@ describe('canonical-forms', () => {
     await expectRewrite(one(node('Pow', 'x k', 'y'), { k: 2 }), [canonicalForms], ['Mul', 'Neg']);
     await expectUntouched(one(node('Pow', 'x k', 'y'), { k: 3 }), [canonicalForms]);
     await expectRewrite(one(node('Sum', 'x x', 'y')), [canonicalForms], ['Add', 'Neg']);
+  });
+
+  it('lets a softmax of rows see the rows as they were before they were stacked', async () => {
+    const stacked = (axis: number, shape: Dim[]): Graph =>
+      graph([x], 'y', [
+        node('Reshape', 'x', 'u', { shape }),
+        node('Softmax', 'u', 'v', { axis }),
+        node('Reshape', 'v', 'y', { shape: ['batch', 'seq', 6] }),
+      ]);
+    await expectRewrite(stacked(-1, ['batch*seq', 6]), [canonicalForms, deadCode], ['Softmax']);
+    await expectUntouched(stacked(0, ['batch*seq', 6]), [canonicalForms]);
+    await expectUntouched(stacked(-1, ['batch', '6*seq']), [canonicalForms]);
   });
 
   it('writes Gemm with a constant weight as MatMul and Add', async () => {

@@ -1,6 +1,6 @@
 /** One way to write what can be written in several: removes what does nothing, merges moves of elements. */
 
-import { dim, dtypes, type Node } from '@espalier/core';
+import { dim, dtypes, type Node, type Shape } from '@espalier/core';
 import { Editor, isPlain, makeNode, sameShape } from '../rewrite/editor.ts';
 import { permOf } from '../rewrite/match.ts';
 import { Movement, type Step } from '../rewrite/movement.ts';
@@ -180,7 +180,27 @@ const rules: Readonly<Record<string, (editor: Editor, node: Node) => void>> = {
     if (editor.scalar(exponent) === 2) editor.replace([node], [{ ...node, op: 'Mul', inputs: [x!, x!] }]);
   },
   Gemm: writeAsMatMul,
+  Softmax: sinkView,
+  LogSoftmax: sinkView,
 };
+
+/** What is done row by row does not mind how rows are stacked: the view before it comes after. */
+function sinkView(editor: Editor, node: Node): void {
+  const view = editor.madeBy(node.inputs[0], 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze');
+  if (!view || editor.onlyReader(view.outputs[0]!) !== node) return;
+  const [from, to] = [view.inputs[0]!, view.outputs[0]!].map((name) => editor.shape(name)) as [Shape, Shape];
+  const axis = (node.attrs['axis'] as number | undefined) ?? -1;
+  const isLast = axis === -1 || axis === to.length - 1;
+  if (!isLast || from.length === 0 || to.length === 0 || dim.equal(from.at(-1)!, to.at(-1)!) !== true) return;
+  const rows = editor.fresh(`${node.outputs[0]}/rows`);
+  editor.replace(
+    [view, node],
+    [
+      { ...node, inputs: [view.inputs[0]!], outputs: [rows], attrs: { axis: -1 } },
+      { ...view, inputs: [rows, ...view.inputs.slice(1)], outputs: node.outputs },
+    ],
+  );
+}
 
 /** Gemm with a constant weight: MatMul, which leaves what comes after it to the epilogue. */
 function writeAsMatMul(editor: Editor, node: Node): void {

@@ -1,6 +1,6 @@
 /** Computes once what is written twice. */
 
-import { type Attribute, isGraph, type Node, Tensor } from '@espalier/core';
+import { type Attribute, type Graph, isGraph, type Node, type Shape, Tensor } from '@espalier/core';
 import { isDeterministic } from '../rewrite/deterministic.ts';
 import { Editor, makeNode } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
@@ -12,8 +12,9 @@ export const commonSubexpressions: Pass = {
     const editor = new Editor(graph, context);
     mergeConstants(editor, graph.constants);
     const seen = new Map<string, Node>();
+    const names = namesSizes(editor, graph);
     for (const node of editor.nodes()) {
-      if (!isDeterministic(node) || node.op === 'Identity') continue;
+      if (!isDeterministic(node) || node.op === 'Identity' || (names && editor.bindsSizes(node))) continue;
       const key = keyOf(node);
       const first = seen.get(key);
       if (first) merge(editor, first, node);
@@ -22,6 +23,11 @@ export const commonSubexpressions: Pass = {
     return editor.finish();
   },
 };
+
+/** True where an attribute names a size that some node finds out: that node has to stay. */
+function namesSizes(editor: Editor, { nodes }: Graph): boolean {
+  return nodes.some(({ attrs }) => Array.isArray(attrs['shape']) && !editor.isGlobal(attrs['shape'] as Shape));
+}
 
 function merge(editor: Editor, first: Node, again: Node): void {
   const pairs = again.outputs.map((name, i) => [name, first.outputs[i] ?? ''] as const).filter(([name]) => name !== '');

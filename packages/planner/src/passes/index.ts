@@ -12,10 +12,11 @@ import { fuseGelu } from './fuse-gelu.ts';
 import { fuseLayerNormalization } from './fuse-layer-normalization.ts';
 import { fuseQuantization } from './fuse-quantization.ts';
 import { fuseSkipLayerNormalization } from './fuse-skip-layer-normalization.ts';
+import { fuseSoftmax } from './fuse-softmax.ts';
 import { inlineIf } from './inline-if.ts';
 import type { Pass } from './pass.ts';
 import { type PassReport, type RunPassesOptions, runStages } from './run.ts';
-import { shapeArithmetic } from './shape-arithmetic.ts';
+import { dataDependentShapes, shapeArithmetic } from './shape-arithmetic.ts';
 import { sinkViews } from './sink-views.ts';
 
 export { decompose } from '../decompose.ts';
@@ -29,6 +30,7 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
     foldBatchNormalization,
     fuseLayerNormalization,
     fuseGelu,
+    fuseSoftmax,
     fuseAttention,
     fuseQuantization,
     constantFolding,
@@ -37,7 +39,7 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
     deadCode,
   ],
   [dequantizeConstants, sinkViews, constantFolding, canonicalForms, commonSubexpressions, deadCode],
-  [fuseSkipLayerNormalization, fuseEpilogues, deadCode],
+  [fuseSkipLayerNormalization, fuseEpilogues, dataDependentShapes, deadCode],
 ];
 
 /**

@@ -1,6 +1,6 @@
 /** Writes shapes that are known as expressions into the nodes that want them, so that no run computes them as tensors. */
 
-import { type Dim, type DType, dtypes, ESPALIER, type Node, Tensor } from '@espalier/core';
+import { type Dim, type DType, dim, dtypes, ESPALIER, type Node, type Shape, Tensor } from '@espalier/core';
 import { Editor, isPlain, makeNode } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
 
@@ -9,8 +9,27 @@ export const shapeArithmetic: Pass = {
   summary: 'turns tensors of sizes into expressions over the dimensions of the inputs',
   run(graph, context) {
     const editor = new Editor(graph, context);
-    for (const node of editor.nodes()) writeShape(editor, node);
+    for (const node of editor.nodes()) writeShape(editor, node, (shape) => editor.isGlobal(shape));
     for (const node of editor.nodes()) writeContents(editor, node);
+    return editor.finish();
+  },
+};
+
+/**
+ * Runs late: an attribute that names a size which some node finds out would be wrong if that node were replaced. Where the
+ * operand has the size too, that node has run before.
+ */
+export const dataDependentShapes: Pass = {
+  name: 'data-dependent-shapes',
+  summary: 'does the same over sizes that only a run finds out, for values that have them already',
+  run(graph, context) {
+    const editor = new Editor(graph, context);
+    for (const node of editor.nodes()) {
+      const known = node.inputs[0] ? new Set(editor.shape(node.inputs[0]).flatMap((d) => dim.symbols(d))) : new Set();
+      writeShape(editor, node, (shape) =>
+        shape.every((d) => editor.isGlobal([d]) || dim.symbols(d).every((s) => known.has(s))),
+      );
+    }
     return editor.finish();
   },
 };
@@ -19,11 +38,11 @@ export const shapeArithmetic: Pass = {
 const shapeInput: Readonly<Record<string, number>> = { Reshape: 1, Expand: 1, ConstantOfShape: 0 };
 
 /** The shape input of a node becomes its attribute. */
-function writeShape(editor: Editor, node: Node): void {
+function writeShape(editor: Editor, node: Node, isKnown: (shape: Shape) => boolean): void {
   const index = shapeInput[node.op];
   if (index === undefined || !isPlain(node, node.op) || !node.inputs[index]) return;
   const { shape } = editor.facts(node.outputs[0]!)!;
-  if (!editor.isGlobal(shape)) return;
+  if (!isKnown(shape)) return;
   const { allowzero: _, ...attrs } = node.attrs;
   const inputs = node.inputs.slice(0, index);
   editor.replace([node], [{ ...node, inputs, attrs: { ...attrs, shape } }]);

@@ -100,6 +100,11 @@ export class Editor {
     return shape.every((d) => dim.symbols(d).every((symbol) => this.context.symbols.has(symbol)));
   }
 
+  /** True where only a run finds out sizes that the node makes. Their symbols have their names from its outputs. */
+  bindsSizes(node: Node): boolean {
+    return this.context.inferred(this.graph).fresh.has(node.name);
+  }
+
   /** The number that all elements of a constant are. */
   scalar(name: string | undefined): number | undefined {
     const tensor = this.constant(name);
@@ -208,7 +213,7 @@ export class Editor {
       this.rename(from, to);
     } else {
       const maker = this.makers.get(to);
-      if (!maker || this.isOutput(to)) {
+      if (!maker || this.isOutput(to) || this.bindsSizes(maker)) {
         if (isPlain(node, 'Identity')) return false;
         const { name, outputs } = node;
         return this.replace([node], [makeNode({ name, op: 'Identity', inputs: [to], outputs: outputs.slice(0, 1) })]);

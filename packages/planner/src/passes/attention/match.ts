@@ -3,6 +3,7 @@
 import { type Dim, dim, type Node, type Shape } from '@espalier/core';
 import { type Editor, sameShape } from '../../rewrite/editor.ts';
 import { axesOf, isPerm, otherInput, permOf } from '../../rewrite/match.ts';
+import { Trail } from '../../rewrite/trail.ts';
 import { ABYSS, type AttentionPattern, asIs, type Mask, type Operand, swapLast } from './pattern.ts';
 
 const MOST_MASKS = 4;
@@ -14,41 +15,42 @@ export function matchAttention(editor: Editor, last: Node): AttentionPattern | u
 
 class Matcher {
   private readonly editor: Editor;
-  private readonly nodes = new Set<Node>();
+  private readonly trail: Trail;
   private scale = 1;
 
   constructor(editor: Editor) {
     this.editor = editor;
+    this.trail = new Trail(editor);
   }
 
   match(last: Node): AttentionPattern | undefined {
-    const { editor, nodes } = this;
-    nodes.add(last);
+    const { editor, trail } = this;
+    trail.add(last);
     const [output, v] = last.inputs as [string, string];
     const guarded = this.guarded(output);
     const weights = guarded?.softmax ?? output;
-    const softmax = this.take(weights, 'Softmax');
+    const softmax = this.trail.take(weights, 'Softmax');
     const rank = editor.shape(weights).length;
     const axis = (softmax?.attrs['axis'] as number | undefined) ?? -1;
     if (!softmax || (rank !== 3 && rank !== 4) || (axis !== -1 && axis !== rank - 1)) return undefined;
     const masks: Mask[] = [];
     const product = this.product(softmax.inputs[0]!, masks);
     if (!product) return undefined;
-    nodes.add(product);
+    trail.add(product);
     const isMask = masks.length === 1 && masks[0]!.fill === undefined && guarded?.seen === masks[0]!.value;
     if (guarded?.seen !== undefined && guarded.seen !== softmax.inputs[0] && !isMask) return undefined;
     const [q, kT] = product.inputs.map((name) => this.unscaled(name)) as [string, string];
     const shapes = [q, kT, v].map((name) => editor.shape(name));
     const batch = shapes[0]!.slice(0, -2);
     if (!shapes.every((shape) => shape.length === rank && sameShape(shape.slice(0, -2), batch))) return undefined;
-    if (!editor.isClosed(nodes, last.outputs[0]!)) return undefined;
+    if (!editor.isClosed(trail.nodes, last.outputs[0]!)) return undefined;
     const operands = this.shared(q, kT, v) ?? {
       q: { name: q, perm: asIs },
       k: { name: kT, perm: swapLast },
       v: { name: v, perm: asIs },
       groups: 1,
     };
-    return { nodes, rank, ...operands, scale: this.scale, masks, nanToZero: guarded !== undefined };
+    return { nodes: trail.nodes, rank, ...operands, scale: this.scale, masks, nanToZero: guarded !== undefined };
   }
 
   /** Keys and values whose heads were repeated, each for several query heads in a row, as they were before. */
@@ -80,29 +82,23 @@ class Matcher {
     return isRepeat && editor.isGlobal(before) ? { name: lifted.inputs[0]!, times } : undefined;
   }
 
-  private take(name: string, ...ops: readonly string[]): Node | undefined {
-    const node = this.editor.madeBy(name, ...ops);
-    if (node) this.nodes.add(node);
-    return node;
-  }
-
   /**
    * The softmax in `Where(IsNaN(softmax), 0, softmax)`, or in what ONNX's own Attention does where a query sees nothing:
    * `Where(ReduceMax(x) == -Infinity, 0, softmax)`; then `seen` is x.
    */
   private guarded(name: string): { softmax: string; seen?: string } | undefined {
-    const { editor, nodes } = this;
+    const { editor, trail } = this;
     const choice = editor.madeBy(name, 'Where');
     const test = editor.madeBy(choice?.inputs[0], 'IsNaN', 'Equal');
     const softmax = choice?.inputs[2];
     if (!test || softmax === undefined || editor.scalar(choice!.inputs[1]) !== 0) return undefined;
-    nodes.add(choice!).add(test);
+    trail.add(choice!, test);
     if (test.op === 'IsNaN') return test.inputs[0] === softmax ? { softmax } : undefined;
     const most = test.inputs.map((input) => editor.madeBy(input, 'ReduceMax')).find((node) => node);
     const limit = most && otherInput(test, most.outputs[0]!);
     if (!most || editor.scalar(limit) !== Number.NEGATIVE_INFINITY || (most.attrs['keepdims'] ?? 1) !== 1)
       return undefined;
-    nodes.add(most);
+    trail.add(most);
     const [seen] = most.inputs as [string];
     return isPerm(axesOf(editor, most), editor.shape(seen).length - 1) ? { softmax, seen } : undefined;
   }
@@ -130,14 +126,14 @@ class Matcher {
       if (!node || index < 0 || (node.op === 'Div' && index === 0)) return name;
       const [factor, value] = [this.editor.scalar(node.inputs[index])!, node.inputs[1 - index]!];
       if (!sameShape(this.editor.shape(value), this.editor.shape(name)) || !(factor > 0)) return name;
-      this.nodes.add(node);
+      this.trail.add(node);
       this.scale *= node.op === 'Mul' ? factor : 1 / factor;
       name = value;
     }
   }
 
   private masked(name: string): { mask: Mask; scores: string } | undefined {
-    const node = this.take(name, 'Add', 'Where');
+    const node = this.trail.take(name, 'Add', 'Where');
     if (!node) return undefined;
     const keeps = (scores: string): boolean =>
       sameShape(this.editor.shape(scores), this.editor.shape(name)) && this.leadsToProduct(scores, MOST_MASKS);

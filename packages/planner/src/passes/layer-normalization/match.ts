@@ -3,6 +3,7 @@
 import { type Node, type Shape, sizeOf } from '@espalier/core';
 import { type Editor, isPlain, sameShape } from '../../rewrite/editor.ts';
 import { axesOf, bothWays, keptShape, otherInput, squareOf } from '../../rewrite/match.ts';
+import { Trail, views } from '../../rewrite/trail.ts';
 import { isAbout } from '../../rewrite/values.ts';
 
 export interface LayerNormalizationPattern {
@@ -20,48 +21,35 @@ export function matchLayerNormalization(editor: Editor, root: Node): LayerNormal
   return new Matcher(editor).match(root);
 }
 
-const views = ['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'];
-
 class Matcher {
   private readonly editor: Editor;
-  private readonly nodes = new Set<Node>();
+  private readonly trail: Trail;
   private x = '';
   private axes: readonly number[] = [];
 
   constructor(editor: Editor) {
     this.editor = editor;
+    this.trail = new Trail(editor);
   }
 
   match(root: Node): LayerNormalizationPattern | undefined {
     const power = root.op === 'Sqrt' ? 0.5 : this.editor.scalar(root.inputs[1]);
     if (power !== 0.5 && power !== -0.5) return undefined;
-    this.nodes.add(root);
+    this.trail.add(root);
     const epsilon = this.variance(root.inputs[0]!);
     if (epsilon === undefined) return undefined;
     const tail = this.forward(root, power < 0);
-    if (!tail || !this.editor.isClosed(this.nodes, tail.last.outputs[0]!)) return undefined;
-    return { nodes: this.nodes, x: this.x, axes: this.axes, epsilon, ...tail };
-  }
-
-  /** The node that makes a value, which is then part of the match. */
-  private take(name: string, ...ops: readonly string[]): Node | undefined {
-    const node = this.editor.madeBy(name, ...ops);
-    if (node) this.nodes.add(node);
-    return node;
-  }
-
-  /** What a value was before it got another shape. */
-  private beforeViews(name: string): string {
-    for (let node = this.take(name, ...views); node; node = this.take(name, ...views)) name = node.inputs[0]!;
-    return name;
+    const { nodes } = this.trail;
+    if (!tail || !this.editor.isClosed(nodes, tail.last.outputs[0]!)) return undefined;
+    return { nodes, x: this.x, axes: this.axes, epsilon, ...tail };
   }
 
   /** Variance + epsilon: sets x and the axes, gives epsilon. */
   private variance(name: string): number | undefined {
-    const sum = this.take(this.beforeViews(name), 'Add');
+    const sum = this.trail.take(this.trail.beforeViews(name), 'Add');
     for (const [value, constant] of sum ? bothWays(sum) : []) {
       const epsilon = this.editor.scalar(constant);
-      if (epsilon !== undefined && epsilon >= 0 && this.isVariance(this.aboveZero(this.beforeViews(value))))
+      if (epsilon !== undefined && epsilon >= 0 && this.isVariance(this.aboveZero(this.trail.beforeViews(value))))
         return epsilon;
     }
     return undefined;
@@ -69,33 +57,33 @@ class Matcher {
 
   /** A variance is >= 0 but for rounding: clamping it there changes nothing. */
   private aboveZero(name: string): string {
-    const node = this.take(name, 'Max', 'Relu');
+    const node = this.trail.take(name, 'Max', 'Relu');
     if (!node) return name;
-    if (node.op === 'Relu') return this.beforeViews(node.inputs[0]!);
+    if (node.op === 'Relu') return this.trail.beforeViews(node.inputs[0]!);
     const other = node.inputs.find((input) => this.editor.scalar(input) === 0);
-    return other && node.inputs.length === 2 ? this.beforeViews(otherInput(node, other) ?? name) : name;
+    return other && node.inputs.length === 2 ? this.trail.beforeViews(otherInput(node, other) ?? name) : name;
   }
 
   private isVariance(name: string): boolean {
     const mean = this.meanOf(name);
     const square = mean && squareOf(this.editor, mean.of);
     if (square) {
-      this.nodes.add(square.node);
-      const difference = this.take(square.of, 'Sub');
+      this.trail.add(square.node);
+      const difference = this.trail.take(square.of, 'Sub');
       if (!difference) return false;
       [this.x, this.axes] = [difference.inputs[0]!, mean.axes];
       return this.isDifference(difference);
     }
     // The mean of the squares minus the square of the mean.
-    const difference = this.take(name, 'Sub');
+    const difference = this.trail.take(name, 'Sub');
     if (!difference) return false;
-    const [a, b] = difference.inputs.map((input) => this.beforeViews(input));
+    const [a, b] = difference.inputs.map((input) => this.trail.beforeViews(input));
     const squares = this.meanOf(a!);
     const inner = squares && squareOf(this.editor, squares.of);
     const outer = squareOf(this.editor, b!);
-    const middle = outer && this.meanOf(this.beforeViews(outer.of));
+    const middle = outer && this.meanOf(this.trail.beforeViews(outer.of));
     if (!inner || !middle || middle.of !== inner.of || !isSame(middle.axes, squares.axes)) return false;
-    this.nodes.add(inner.node).add(outer.node);
+    this.trail.add(inner.node, outer.node);
     [this.x, this.axes] = [inner.of, middle.axes];
     return true;
   }
@@ -107,7 +95,7 @@ class Matcher {
     if (!node) return undefined;
     const orders = node.op === 'Mul' ? bothWays(node) : [node.inputs as unknown as readonly [string, string]];
     for (const [value, constant] of node.op === 'ReduceMean' ? [] : orders) {
-      const sum = editor.madeBy(this.beforeViews(value), 'ReduceSum');
+      const sum = editor.madeBy(this.trail.beforeViews(value), 'ReduceSum');
       const axes = sum && axesOf(editor, sum);
       const factor = editor.scalar(constant);
       if (!axes || factor === undefined) continue;
@@ -115,11 +103,11 @@ class Matcher {
       if (!sizes.every((d) => typeof d === 'number')) continue;
       const count = sizeOf(sizes as number[]);
       if (!isAbout(factor, node.op === 'Mul' ? 1 / count : count, editor.dtype(name))) continue;
-      this.nodes.add(node).add(sum);
+      this.trail.add(node, sum);
       return { of: sum.inputs[0]!, axes };
     }
     if (node.op !== 'ReduceMean') return undefined;
-    this.nodes.add(node);
+    this.trail.add(node);
     const axes = axesOf(editor, node);
     return axes && { of: node.inputs[0]!, axes };
   }
@@ -128,21 +116,15 @@ class Matcher {
   private isDifference(node: Node | undefined): boolean {
     if (node?.op !== 'Sub' || node.inputs[0] !== this.x) return false;
     const aligned = this.aligned(node.inputs[1]!);
-    const mean = aligned === undefined ? undefined : this.meanOf(this.beforeViews(aligned));
+    const mean = aligned === undefined ? undefined : this.meanOf(this.trail.beforeViews(aligned));
     if (mean?.of !== this.x || !isSame(mean.axes, this.axes)) return false;
-    this.nodes.add(node);
+    this.trail.add(node);
     return true;
   }
 
-  /** The value, or what it was before it was expanded, that has x's shape with 1 along the axes. */
+  /** The value that has x's shape with 1 along the axes, if it is that, expanded or not. */
   private aligned(name: string): string | undefined {
-    const kept = keptShape(this.editor.shape(this.x), this.axes);
-    for (;;) {
-      if (sameShape(this.editor.shape(name), kept)) return name;
-      const expand = this.take(name, 'Expand');
-      if (!expand) return undefined;
-      name = expand.inputs[0]!;
-    }
+    return this.trail.withShape(name, keptShape(this.editor.shape(this.x), this.axes));
   }
 
   /** From the root to the last node of the normalisation. */
@@ -172,7 +154,7 @@ class Matcher {
         scale ??= scaled.scale;
         isDone = !isScale;
       }
-      this.nodes.add(reader);
+      this.trail.add(reader);
       last = reader;
       running = reader.outputs[0]!;
     }
@@ -186,7 +168,7 @@ class Matcher {
   /** x minus its mean, perhaps times a constant. */
   private scaledDifference(name: string): { scale?: string } | undefined {
     if (this.isDifference(this.editor.madeBy(name, 'Sub'))) return {};
-    const product = this.take(name, 'Mul');
+    const product = this.trail.take(name, 'Mul');
     for (const [value, constant] of product ? bothWays(product) : [])
       if (this.editor.constant(constant) && this.isDifference(this.editor.madeBy(value, 'Sub')))
         return { scale: constant };
@@ -198,7 +180,7 @@ class Matcher {
     const node = this.editor.onlyReader(running);
     const other = node && isPlain(node, op) ? otherInput(node, running) : undefined;
     if (!node || other === undefined || !this.fits(other)) return undefined;
-    this.nodes.add(node);
+    this.trail.add(node);
     return { other, node };
   }
 
