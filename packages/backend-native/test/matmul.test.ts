@@ -132,6 +132,13 @@ suite('float32 products', () => {
           }
         });
 
+        it('copies rows of A that would evict each other', async () => {
+          for (const m of [3, 4, 15, 260]) {
+            await compare(backend, 'dense', tensor([m, 512], m), tensor([512, 70], 1));
+            await compare(backend, 'variable', tensor([2, m, 1024], m), tensor([2, 1024, 33], 2));
+          }
+        });
+
         it('gives zeros through the epilogue where there is nothing to add up', async () => {
           const relu: EpilogueStep = { op: 'Relu', attrs: {}, inputs: [], position: 0 };
           const bias = tensor([35], 3);

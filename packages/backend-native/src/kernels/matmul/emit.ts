@@ -34,8 +34,10 @@ import { type Isa, panelWidth } from './isa.ts';
 /** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
 export const argumentWords = [
   'scratch',
+  'threadBytes',
   'k',
   'aRow',
+  'aPitch',
   'bRow',
   'cRow',
   'bPanel',
@@ -70,8 +72,8 @@ const localWords = [
 ] as const;
 const LOCAL_BYTES = Math.ceil((localWords.length + MOST_OPERANDS) / 8) * 64;
 
-/** Bytes of scratch memory that each thread needs. */
-export const threadBytes = (isa: Isa): number => isa.rows * panelWidth(isa) * 4 + LOCAL_BYTES;
+/** Bytes of scratch memory that each thread needs before its copy of rows of A. */
+export const fixedBytes = (isa: Isa): number => isa.rows * panelWidth(isa) * 4 + LOCAL_BYTES;
 
 /** Columns that a panel may have: all, or the first vector's, or all of the first vector's and some of the second's. */
 export type Columns = 'full' | 'first' | 'second';
@@ -106,6 +108,19 @@ const [aRow, aRow3, bAt, bRow, bRow3] = [r12, r13, r14, r15, rbp];
 const [resultAt, sumsAt] = [rax, rdx];
 const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
 
+/** Bytes that are copied at a time: rows that need it are a multiple of this. */
+const COPY_BYTES = 256;
+/** Rows of a multiple of so many bytes lie in few sets of the first-level cache, where they evict each other. */
+const CONFLICT_BYTES = 2048;
+/** So few rows of A stay there all the same. */
+const SAFE_ROWS = 3;
+
+/** Bytes from row to row of A in tiles: not those of A where its rows would evict each other. */
+export function pitchOfA(m: number, k: number): number {
+  const bytes = 4 * k;
+  return m > SAFE_ROWS && k > 0 && bytes % CONFLICT_BYTES === 0 ? bytes + 64 : bytes;
+}
+
 /** Steps of K in a round of the loop. */
 const UNROLL = 4;
 /** Steps of K between a line of a panel being fetched and used. */
@@ -137,7 +152,8 @@ class Emission {
     const { a, shape } = this;
     const operands = shape.epilogue.operands.length;
     const entryBytes = 8 * (3 + operands);
-    a.imuli(rbx, rdx, threadBytes(this.isa));
+    a.imul(rdx, args, argument('threadBytes'));
+    a.mov(rbx, rdx);
     a.add(rbx, args, argument('scratch'));
     a.mov(rax, rsi);
     this.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
@@ -151,6 +167,7 @@ class Emission {
       a.mov(rcx, at(rdi, rax), rowStep(operands) + 8 * i);
       a.mov(thread, this.local('a') + 8 * i, rcx);
     }
+    this.copyRows();
     a.mov(rax, thread, this.local('panelStart'));
     a.mov(thread, this.local('panel'), rax);
     const nextPanel = a.here();
@@ -164,7 +181,7 @@ class Emission {
   }
 
   private local(name: (typeof localWords)[number]): number {
-    return threadBytes(this.isa) - LOCAL_BYTES + 8 * localWords.indexOf(name);
+    return fixedBytes(this.isa) - LOCAL_BYTES + 8 * localWords.indexOf(name);
   }
 
   private operandLocal(operand: number): number {
@@ -267,23 +284,67 @@ class Emission {
     this.next('block', 'blockEnd', nextBlock);
   }
 
+  /** The row that block rax begins with. Changes rdx. */
+  private firstRow(to: Gpr): void {
+    const { a } = this;
+    a.mov(to, args, argument('blockRows'));
+    a.imul(to, rax);
+    a.mov(rdx, args, argument('tallBlocks'));
+    a.cmp(rax, rdx);
+    a.cmovb(rdx, rax);
+    a.add(to, rdx);
+  }
+
+  /** The unit's rows of A behind the locals, where the pitch is to be another, and `a` as if all rows were there. */
+  private copyRows(): void {
+    const { a, isa } = this;
+    const [first, rows, source, target] = [r8, r9, rsi, r10];
+    const done = a.label();
+    a.mov(r12, args, argument('aPitch'));
+    a.mov(r13, args, argument('aRow'));
+    a.cmp(r12, r13);
+    a.je(done);
+    a.mov(rax, thread, this.local('blockStart'));
+    this.firstRow(first);
+    a.mov(rax, thread, this.local('blockEnd'));
+    this.firstRow(rows);
+    a.sub(rows, first);
+    a.mov(source, first);
+    a.imul(source, r13);
+    a.add(source, thread, this.local('a'));
+    a.lea(target, thread, fixedBytes(isa));
+    a.imul(first, r12);
+    a.mov(rax, target);
+    a.sub(rax, first);
+    a.mov(thread, this.local('a'), rax);
+    a.sub(r12, r13);
+    const row = a.here();
+    a.mov(rcx, r13);
+    const chunk = a.here();
+    for (let i = 0; i < COPY_BYTES; i += this.vectorBytes) a.vmovups(isa.register(i / this.vectorBytes), at(source), i);
+    for (let i = 0; i < COPY_BYTES; i += this.vectorBytes) a.vmovups(at(target), i, isa.register(i / this.vectorBytes));
+    a.addi(source, COPY_BYTES);
+    a.addi(target, COPY_BYTES);
+    a.subi(rcx, COPY_BYTES);
+    a.jnz(chunk);
+    a.add(target, r12);
+    a.dec(rows);
+    a.jnz(row);
+    a.bind(done);
+  }
+
   /** Row and rows of the block (also in rcx), and where A and B begin for it. */
   private locateBlock(): void {
     const { a, shape } = this;
     a.mov(rax, thread, this.local('block'));
+    this.firstRow(rsi);
     a.mov(rcx, args, argument('blockRows'));
-    a.mov(rsi, rax);
-    a.imul(rsi, rcx);
-    a.mov(rdx, args, argument('tallBlocks'));
-    a.cmp(rax, rdx);
+    a.cmp(rax, args, argument('tallBlocks'));
     // Carry, which says that the block is a tall one, makes it one row more.
     a.adci(rcx, 0);
-    a.cmp(rax, rdx);
-    a.cmovb(rdx, rax);
-    a.add(rsi, rdx);
     a.mov(thread, this.local('row'), rsi);
     a.mov(thread, this.local('rows'), rcx);
-    a.mov(aRow, args, argument('aRow'));
+    a.mov(aRow, args, argument('aPitch'));
     a.imul(rsi, aRow);
     a.add(rsi, thread, this.local('a'));
     a.lea(aRow3, at(aRow, aRow, 2));

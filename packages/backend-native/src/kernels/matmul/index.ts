@@ -5,7 +5,7 @@ import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import { argumentWords, emitMatMul, panelKinds, threadBytes } from './emit.ts';
+import { argumentWords, emitMatMul, fixedBytes, panelKinds, pitchOfA } from './emit.ts';
 import { type Epilogue, epilogueOf, fuses } from './epilogue.ts';
 import { geometry, partition } from './geometry.ts';
 import { avx2, avx512, type Isa, panelWidth } from './isa.ts';
@@ -108,7 +108,7 @@ async function prepare(isa: Isa, call: Call, weights: Tensor | undefined, engine
         },
       },
     ],
-    scratch: ({ threads }) => threads * threadBytes(isa),
+    scratch: (bound) => bound.threads * layout(bound).threadBytes,
     dispose() {
       code.dispose();
       if (panels) engine.memory.free(panels);
@@ -127,6 +127,8 @@ interface Layout {
   /** Of A, B, the result, and the operands of the epilogue. */
   readonly dims: readonly (readonly number[])[];
   readonly units: number;
+  /** Of scratch memory for each thread. */
+  readonly threadBytes: number;
   /** The argument block between the address of scratch memory and the matrices. */
   readonly words: readonly number[];
   /** Where the matrices of each product begin, in elements. */
@@ -138,10 +140,24 @@ function layOut(isa: Isa, packed: boolean, dims: Layout['dims'], threads: number
   const { m, n, k, batch, rowSteps, offsets } = geometry(a!, b!, y!, others);
   const width = panelWidth(isa);
   const cut = partition({ m, n, k, batch }, isa.rows, width, threads);
-  const words = { k, batch, aRow: 4 * k, bRow: 4 * n, cRow: 4 * n, bPanel: 4 * width * (packed ? k : 1), ...cut };
+  const aPitch = pitchOfA(m, k);
+  const copied = aPitch === 4 * k ? 0 : Math.min(m, cut.blocksPerUnit * isa.rows) * aPitch;
+  const threadBytes = fixedBytes(isa) + copied;
+  const words = {
+    threadBytes,
+    k,
+    batch,
+    aPitch,
+    aRow: 4 * k,
+    bRow: 4 * n,
+    cRow: 4 * n,
+    bPanel: 4 * width * (packed ? k : 1),
+    ...cut,
+  };
   return {
     dims,
     units: cut.units,
+    threadBytes,
     words: [
       ...argumentWords.filter((name) => name !== 'scratch').map((name) => words[name]),
       ...rowSteps.map((step) => 4 * step),
