@@ -23,6 +23,7 @@ import {
 import type { Vectors } from '../../math/index.ts';
 import { emitRow } from '../row.ts';
 import type { Emit } from './functions.ts';
+import type { Walk } from './walk.ts';
 
 /** Of functions: registers 1 to this. */
 const TEMPORARIES = 6;
@@ -30,16 +31,10 @@ const TEMPORARIES = 6;
 const [OTHER, SCALAR] = [7, 8];
 const temporaries = (v: Vectors) => Array.from({ length: TEMPORARIES }, (_, i) => v.register(1 + i));
 
-/** Arguments: elements, elements of a unit, y, x, then scalars' addresses. */
-export const unaryArgs = (total: number, unit: number, y: number, x: number, scalars: readonly number[]): number[] => [
-  total,
-  unit,
-  y,
-  x,
-  ...scalars,
-];
-
-/** @param scalars which of the inputs after the first are given */
+/**
+ * Arguments: elements, elements of a unit, y, x, then scalars' addresses.
+ * @param scalars which of the inputs after the first are given
+ */
 export function emitUnary(v: Vectors, emit: Emit, attrs: Attributes, scalars: readonly boolean[]): void {
   const { a } = v;
   const rest = scalars.map((given, i) => (given ? v.register(SCALAR + i) : undefined));
@@ -78,22 +73,11 @@ const ways = [
   [0, 1],
 ] as const;
 
-export interface BinaryLayout {
-  readonly columns: number;
-  readonly strides: readonly number[];
-  readonly outer: readonly { readonly extent: number; readonly strides: readonly number[] }[];
-}
-
 /** Arguments: elements, elements of a unit, y, the two operands, elements of a row, which of `ways`, axes around rows, for each its extent and steps in bytes. */
-export function binaryArgs(
-  total: number,
-  unit: number,
-  addresses: readonly number[],
-  { columns, strides, outer }: BinaryLayout,
-): number[] {
-  const way = ways.findIndex(([a, b]) => a === strides[0] && b === strides[1]);
+export function binaryArgs(total: number, unit: number, addresses: readonly number[], { row, outer }: Walk): number[] {
+  const way = ways.findIndex(([a, b]) => a === row.strides[0] && b === row.strides[1]);
   const axes = outer.flatMap((axis) => [axis.extent, ...axis.strides.map((stride) => 4 * stride)]);
-  return [total, unit, ...addresses, columns, way, outer.length, ...axes];
+  return [total, unit, ...addresses, row.extent, way, outer.length, ...axes];
 }
 const AXES = 64;
 

@@ -5,7 +5,7 @@ import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall, NativePhase } from '../../program.ts';
 import { addressOf, elementWork, programOf, sameSize } from '../elements.ts';
 import { unitElements, widths } from '../row.ts';
-import { binaryArgs, emitBinary, emitUnary, unaryArgs } from './emit.ts';
+import { binaryArgs, emitBinary, emitUnary } from './emit.ts';
 import { binaryOps, clip, type Pointwise, unaryOps } from './functions.ts';
 import { walk } from './walk.ts';
 
@@ -39,7 +39,7 @@ const unaryPhase: Omit<NativePhase, 'code'> = {
   args: (call) => {
     const [x, ...scalars] = call.inputs;
     const size = sameSize('input and output', x, call.outputs[0]);
-    return unaryArgs(size, unitOf(call), addressOf(call.outputs[0]), addressOf(x), scalars.map(addressOf));
+    return [size, unitOf(call), ...[call.outputs[0], x, ...scalars].map(addressOf)];
   },
 };
 
@@ -56,9 +56,7 @@ const binaryPhase: Omit<NativePhase, 'code'> = {
   units,
   args: (call) => {
     const [[a, b], [y]] = [call.inputs, call.outputs];
-    const { row: axis, outer } = walk(y!.dims, a!.dims, b!.dims);
-    const layout = { columns: axis.extent, strides: axis.strides, outer };
-    return binaryArgs(total(call), unitOf(call), [y, a, b].map(addressOf), layout);
+    return binaryArgs(total(call), unitOf(call), [y, a, b].map(addressOf), walk(y!.dims, a!.dims, b!.dims));
   },
 };
 
