@@ -45,6 +45,8 @@ export interface EpilogueStep {
   readonly inputs: readonly number[];
   /** Which input of the op the running value is; 0 unless a non-commutative op has it second. */
   readonly position: number;
+  /** The node that it was, for messages and where it becomes one again. */
+  readonly name?: string;
 }
 
 /** The closed list of what can be an epilogue. */

@@ -22,7 +22,7 @@ export function splitEpilogue(node: Node, keep: number): Node[] {
     const inputs = step.inputs.map((at) => node.inputs[at]!);
     inputs.splice(step.position, 0, running(keep + i));
     return {
-      name: `${node.name}/${step.op}_${keep + i}`,
+      name: step.name ?? `${node.name}/${step.op}_${keep + i}`,
       op: step.op,
       domain: '',
       inputs,

@@ -110,7 +110,7 @@ describe('planGraph', () => {
     expect(error).toBeInstanceOf(UnsupportedError);
     expect(error.reasons).toEqual([
       'mm (MatMul): fussy/matmul_fussy wants 16 columns',
-      'mm/Relu_0 (Relu): no backend has a kernel for it',
+      'act (Relu): no backend has a kernel for it',
     ]);
   });
 

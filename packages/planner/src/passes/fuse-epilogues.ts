@@ -59,6 +59,7 @@ function absorb(editor: Editor, node: Node): Node | undefined {
     attrs: reader.attrs,
     inputs: others.map((_, i) => inputs.length + i),
     position: commutes ? 0 : position,
+    name: reader.name,
   };
   const renamed = renameInNode(node, new Map([[running, result]]));
   const grown = {
