@@ -83,6 +83,12 @@ program.addCommand(
 );
 for (const command of [program, ...program.commands]) command.exitOverride();
 
+// Whoever reads the output, `head` for one, may have seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -180,6 +180,12 @@ describe('exit codes', () => {
     expect(espalier('run', '--help').status).toBe(0);
   });
 
+  it('end quietly when the reader of the output goes', () => {
+    const command = `"${process.execPath}" cli.mjs inspect model.onnx --json | head -c 1; true`;
+    const { stderr } = spawnSync('sh', ['-c', command], { cwd: folder, encoding: 'utf8' });
+    expect(stderr).toBe('');
+  });
+
   it('are those of a model that fails while it runs', () => {
     const bad: Graph = { ...model, inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 'k'] }] };
     writeFileSync(join(folder, 'bad.onnx'), exportOnnx(bad));
