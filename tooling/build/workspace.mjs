@@ -10,7 +10,7 @@ export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 /** Every workspace package: `{ name, directory (absolute), path (from the root), manifest }`, in the order of their paths. */
 export function workspacePackages() {
   const found = [];
-  for (const parent of ['apps', 'packages', 'tooling']) {
+  for (const parent of ['apps', 'docs', 'packages', 'tooling']) {
     for (const child of readdirSync(join(root, parent)).sort()) {
       const directory = join(root, parent, child);
       if (!existsSync(join(directory, 'package.json'))) continue;

@@ -1,6 +1,6 @@
 /** Times kernels, and compares the seconds with those that their laws predict at the backend's own rates. */
 
-import { type AnyBackend, isRejection, type Rates, roofline, type Work } from '@espalier/core';
+import { type AnyBackend, type DType, isRejection, type Rates, roofline, type Work } from '@espalier/core';
 import fc from 'fast-check';
 import { type Case, type CaseContext, fixed } from './cases/define.ts';
 import { ask, type Subject, subjectOf } from './execute.ts';
@@ -13,6 +13,8 @@ export interface BenchOptions extends Pick<ConformanceOptions, 'ops' | 'cases'> 
   readonly only?: readonly string[];
   /** By op: values for the sizes of its call, e.g. `{ MatMul: [{ M: 1, K: 4096, N: 4096 }] }`. */
   readonly shapes?: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>>;
+  /** Dtypes to take where kernels have them, the most wanted first. */
+  readonly dtypes?: readonly DType[];
   /** Shares of zeros in constant operands; dense when absent. */
   readonly zeros?: readonly number[];
   /** Seconds to spend on each call; 0.2 when absent. */
@@ -45,7 +47,7 @@ export async function benchBackend(backend: AnyBackend, options: BenchOptions = 
     if (only && !only.includes(kernel.op)) continue;
     const under = underTest(backend, kernel, options);
     if (typeof under === 'string') continue;
-    for (const one of benchCases(under, options.shapes?.[kernel.op])) {
+    for (const one of benchCases(under, options)) {
       const hasWeights = one.one.inputs.some((input) => input?.weight);
       for (const share of hasWeights ? zeros : [0]) {
         const row = await timeOne(under, one, share, seconds, rates);
@@ -86,19 +88,20 @@ interface BenchCase {
   readonly one: Case;
 }
 
-/** Dtypes in the order in which they are wanted. */
-const preferred = ['float32', 'uint8', 'int8', 'int64', 'float16'];
+const usual: readonly DType[] = ['float32', 'uint8', 'int8', 'int64', 'float16'];
 
-/** One call for the dtypes that are most used, in each of the sizes asked for. */
-function benchCases(under: KernelUnderTest, shapes: readonly Readonly<Record<string, number>>[] = [{}]): BenchCase[] {
+/** One call for the dtypes that are most wanted, in each of the sizes asked for. */
+function benchCases(under: KernelUnderTest, { dtypes = [], shapes }: BenchOptions): BenchCase[] {
+  const wanted = [...dtypes, ...usual];
+  const rankOf = (dtype: DType): number => (wanted.includes(dtype) ? wanted.indexOf(dtype) : wanted.length);
   const rank = (types: CaseContext['types']): number =>
-    Object.values(types).reduce((sum, dtype) => sum + (preferred.includes(dtype) ? preferred.indexOf(dtype) : 9), 0);
+    Object.values(types).reduce((sum, dtype) => sum + rankOf(dtype), 0);
   const [types] = [...under.types].sort((a, b) => rank(a) - rank(b));
   if (!types) return [];
   const context = { types, schema: under.schema };
   const one = under.cases.bench?.(context) ?? largestCase(under, context);
   if (!one) return [];
-  return shapes.map((sizes) => {
+  return (shapes?.[under.kernel.op] ?? [{}]).map((sizes) => {
     const unknown = Object.keys(sizes).filter((name) => !Object.hasOwn(one.sizes, name));
     if (unknown.length > 0)
       throw new TypeError(`a call of ${under.kernel.op} has no size ${unknown}: it has ${Object.keys(one.sizes)}`);

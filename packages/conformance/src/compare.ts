@@ -21,7 +21,7 @@ export function firstDifference(actual: Tensor | undefined, { tensor, slack }: E
   const at = stridesOf(tensor.dims).map((stride, axis) => Math.floor(first / stride) % tensor.dims[axis]!);
   const allowed = slack ? ` (allowed: ${slack[first]})` : '';
   const rest = wrong > 1 ? `; ${wrong} of ${want.length} elements are wrong` : '';
-  return `[${at}] is ${show(got[first]!)} instead of ${show(want[first]!)}${allowed}${rest}`;
+  return `at [${at}] is ${show(got[first]!)} instead of ${show(want[first]!)}${allowed}${rest}`;
 }
 
 function isAllowed(got: Element, want: Element, slack: number | undefined, limit: number): boolean {

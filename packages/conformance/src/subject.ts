@@ -138,8 +138,7 @@ export function check(
   wanted.forEach((each, i) => {
     if (!each || !instance.call.outputs[i]) return;
     const difference = firstDifference(actual[i], each);
-    if (difference)
-      throw new Mismatch(`output ${i}${difference.startsWith('[') ? '' : ' '}${difference}${sizesOf(instance, run)}`);
+    if (difference) throw new Mismatch(`output ${i} ${difference}${sizesOf(instance, run)}`);
   });
 }
 
