@@ -167,6 +167,7 @@ export type MatMulFault =
   | 'work is not a number'
   | 'rejects without a reason'
   | 'rejects everything'
+  | 'rejects every epilogue'
   | 'throws';
 
 /** Matrices of two axes with Add of a vector and Relu as epilogues. */
@@ -175,6 +176,7 @@ export function matmul(fault?: MatMulFault): HostKernel {
     const [a, b] = call.inputs.map((desc) => desc!.shape);
     if (fault === 'rejects everything') return { reason: 'is tired' };
     if (fault === 'rejects without a reason') return { reason: '' };
+    if (fault === 'rejects every epilogue' && call.epilogue.length > 0) return { reason: 'not today' };
     if (a!.length !== 2 || b!.length !== 2) return { reason: 'multiplies only matrices' };
     const ranks = call.epilogue.flatMap(({ inputs }) => inputs.map((i) => call.inputs[i]!.shape.length));
     if (ranks.some((rank) => rank > 1)) return { reason: 'adds only vectors' };

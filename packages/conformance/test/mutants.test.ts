@@ -1,9 +1,18 @@
 /** The suite passes kernels that are right, and says what is wrong with those that are not. */
 
 import { createJsBackend, define, each } from '@espalier/backend-js';
-import type { AnyBackend, HostBackend, HostKernel } from '@espalier/core';
+import { type AnyBackend, type HostBackend, type HostKernel, type OpSchema, onnxOps } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
-import { type ConformanceOptions, type ConformanceTest, conformanceTests, testBackend } from '../src/index.ts';
+import {
+  type ConformanceOptions,
+  type ConformanceTest,
+  conformanceTests,
+  extents,
+  type OpCases,
+  testBackend,
+  tolerance,
+  values,
+} from '../src/index.ts';
 import { add, backendOf, cumSum, kernel, matmul, negTwice, relu } from './kernels.ts';
 
 /** Messages of the tests that fail, by name. */
@@ -52,6 +61,12 @@ const mutants: readonly (readonly [string, HostKernel, string, RegExp])[] = [
   ['work that is not a number', matmul('work is not a number'), 'work', /work's lines is NaN/],
   ['no reason', matmul('rejects without a reason'), 'calls', /rejects the call without saying why/],
   ['rejects all', matmul('rejects everything'), 'calls', /accepts none of the calls of MatMul, because:\n {2}is tired/],
+  [
+    'rejects every epilogue',
+    matmul('rejects every epilogue'),
+    'results with epilogues',
+    /says that it fuses Add,Relu, and rejects every epilogue/,
+  ],
   ['throws', matmul('throws'), 'results, T=float32', /matmul_f32__test failed: index out of bounds\n {2}call: MatMul/],
   ['strides of broadcasting', add('ignores strides of broadcasting'), 'results, T=float32', /output 0 at \[/],
   ['NaN', add('drops NaN'), 'results, T=float32', /is 0 instead of NaN/],
@@ -195,6 +210,51 @@ describe('the suite', () => {
     expect((await suiteOf(backendOf(relu(), relu()), { runs: 1 }))['test: declaration']).toMatch(
       /two kernels are named/,
     );
+  });
+
+  it('fails for a dtype that the row names and work rejects', async () => {
+    const right = relu();
+    const boastful: HostKernel = {
+      ...right,
+      types: { T: ['float32', 'float16'] },
+      work: (call, at, constants) =>
+        call.inputs[0]!.dtype === 'float16' ? { reason: 'not yet' } : right.work(call, at, constants),
+    };
+    const failed = await suiteOf(backendOf(boastful));
+    expect(failed).toEqual({ 'relu_f32__test: results, T=float16': expect.stringMatching(/narrow its `types`/) });
+  });
+
+  it('takes ops, calls and a reference of others', async () => {
+    const domain = 'example';
+    const square: OpSchema = { ...onnxOps.get('Relu')!, name: 'Square', domain, versions: [1] };
+    const cases: OpCases = {
+      op: 'Square',
+      domain,
+      tolerance: tolerance.ulps(1),
+      cases: () => extents().map(({ shape, sizes }) => ({ inputs: [{ shape, values: values.ordinary }], sizes })),
+    };
+    const squared = (name: string, f: (x: number) => number): HostKernel => ({
+      ...kernel('Square', (call) => {
+        const [x, y] = [call.inputs[0]!.data as Float32Array, call.outputs[0]!.data];
+        return [
+          each(x.length, (from, to) => {
+            for (let i = from; i < to; i++) y[i] = f(x[i]!);
+          }),
+        ];
+      }),
+      name,
+      domain,
+    });
+    const options = {
+      ops: new Map([...onnxOps, ['example::Square', square]]),
+      cases: [cases],
+      reference: backendOf(squared('square_any__reference', (x) => x ** 2)),
+    };
+    expect(await suiteOf(backendOf(squared('square_f32__right', (x) => x * x)), options)).toEqual({});
+    const failed = await suiteOf(backendOf(squared('square_f32__wrong', (x) => x * Math.abs(x))), options);
+    expect(failed['square_f32__wrong: results, T=float32']).toMatch(/call: Square\(float32\[/);
+    const unknown = await suiteOf(backendOf(squared('square_f32__right', (x) => x * x)));
+    expect(unknown['square_f32__right: row']).toMatch(/there is no op example::Square/);
   });
 
   it('takes known failures, and fails when one passes or is gone', async () => {

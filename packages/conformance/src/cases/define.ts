@@ -56,7 +56,7 @@ export interface OpCases {
   readonly tolerance: Tolerance;
   /** Undefined where the op does not take these dtypes together. */
   cases(context: CaseContext): fc.Arbitrary<Case> | undefined;
-  /** A call of the size that real models have, for benches; one with large sizes is found when absent. */
+  /** A call of the size that real models have, for benches; the largest of those above is taken when absent. */
   bench?(context: CaseContext): Case | undefined;
 }
 

@@ -58,7 +58,7 @@ export async function unitsInAnyOrder(under: KernelUnderTest, options: PropertyO
 
 /** A call in pieces: phase after phase, each cut at random, and shuffled where it may be. */
 function* chunks(program: HostProgram, arena: Arena, random: Random): Generator<() => void> {
-  for (const { units, sequential, run } of program.start(arena.hostCall()).map(bound)) {
+  for (const { units, sequential, run } of program.start(arena.hostCall())) {
     if (!Number.isSafeInteger(units) || units < 0) throw new Mismatch(`a phase of its program has ${units} units`);
     const cuts: [number, number][] = [];
     for (let from = 0; from < units; ) {
@@ -69,12 +69,6 @@ function* chunks(program: HostProgram, arena: Arena, random: Random): Generator<
     for (const [from, to] of sequential ? cuts : random.shuffle(cuts)) yield () => run(from, to);
   }
 }
-
-const bound = (phase: ReturnType<HostProgram['start']>[number]) => ({
-  units: phase.units,
-  sequential: phase.sequential === true,
-  run: (from: number, to: number): void => phase.run(from, to),
-});
 
 /** One piece of each in turn. */
 function interleave(programs: readonly Generator<() => void>[]): void {

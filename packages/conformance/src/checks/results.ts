@@ -1,13 +1,12 @@
 /** Results are the reference's: with sizes known, with symbols, with epilogues. */
 
-import type { Tensor } from '@espalier/core';
-import { hasCode } from '@espalier/core';
-import type { TypeBinding } from '../cases/define.ts';
-import { BINDINGS } from '../cases/define.ts';
+import { hasCode, type Tensor } from '@espalier/core';
+import { BINDINGS, type TypeBinding } from '../cases/define.ts';
 import { decode, encode, floatFormats, isHalf } from '../elements.ts';
 import type { Tensors } from '../execute.ts';
 import type { Expected } from '../expect.ts';
 import { type Instance, nodeAt } from '../instance.ts';
+import { Mismatch } from '../mismatch.ts';
 import { type PropertyOptions, property } from '../property.ts';
 import { attempt, calls, check, expected, type KernelUnderTest, tensorsOf, type Variation } from '../subject.ts';
 import { widen } from '../tolerance.ts';
@@ -16,7 +15,7 @@ import { widen } from '../tolerance.ts';
 export async function results(under: KernelUnderTest, variation: Variation, options: PropertyOptions): Promise<void> {
   const some = calls(under, variation);
   if (!some) return;
-  await property(some, options, (generated) =>
+  const checked = await property(some, options, (generated) =>
     attempt(under, generated, async (instance, subject) => {
       const runs = variation.symbols ? BINDINGS : 1;
       for (let run = 0; run < runs; run++) {
@@ -26,6 +25,11 @@ export async function results(under: KernelUnderTest, variation: Variation, opti
       return 'checked';
     }),
   );
+  if (checked > 0 || options.replay) return;
+  if (variation.epilogue) throw new Mismatch(`says that it fuses ${under.kernel.fuses}, and rejects every epilogue`);
+  // What a row cannot say, such as which dtypes go together, may be rejected.
+  if (variation.types && Object.keys(under.schema.types).length === 1)
+    throw new Mismatch('rejects every call with this dtype, which its row names: narrow its `types`');
 }
 
 /** Calls in float16 and bfloat16 give what the same call gives in float32, but for rounding. */
