@@ -7,10 +7,12 @@ import {
   type Call,
   type Constant,
   type Constants,
+  dtypes,
   isRejection,
   type Kernel,
   type OpTable,
   opKey,
+  readNibble,
   roofline,
   type Structure,
   type Tensor,
@@ -117,6 +119,8 @@ export function constantOf(tensor: Tensor): Constant {
 function countStructure(tensor: Tensor): Structure {
   let nonzeros = 0;
   const data = tensor.data as ArrayLike<number | bigint | string>;
-  for (let i = 0; i < data.length; i++) if (data[i]) nonzeros++;
+  if (dtypes[tensor.type].bits === 4) {
+    for (let i = 0; i < tensor.size; i++) if (readNibble(tensor.bytes, i, false) !== 0) nonzeros++;
+  } else for (let i = 0; i < data.length; i++) if (data[i]) nonzeros++;
   return { elements: tensor.size, nonzeros };
 }

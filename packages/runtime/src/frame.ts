@@ -1,8 +1,10 @@
 /** One run of an executable: its symbols' values, and where each tensor is. */
 
 import {
+  type Attributes,
   bindShape,
   constantFacts,
+  type Dim,
   dim,
   EspalierError,
   inferNode,
@@ -10,6 +12,7 @@ import {
   runGenerator,
   type Slicer,
   type Slot,
+  schemaOf,
   Tensor,
   throwIfAborted,
   type ValueFacts,
@@ -278,13 +281,26 @@ export class Frame {
       const bound = (desc: (typeof call.inputs)[number], tensor: Tensor | undefined) =>
         desc && tensor && { ...desc, shape: tensor.dims };
       const results = await runGenerator(
-        kernel.evaluate!({ ...call, inputs: call.inputs.map((desc, i) => bound(desc, inputs[i])) }, inputs),
+        kernel.evaluate!(
+          { ...call, attrs: this.boundAttrs(assignment), inputs: call.inputs.map((desc, i) => bound(desc, inputs[i])) },
+          inputs,
+        ),
         this.options.slicer,
       );
       node.outputs.forEach((name, i) => {
         if (name !== '') this.set(name, results[i]!);
       });
     });
+  }
+
+  /** A call's attributes with sizes in place of expressions. */
+  private boundAttrs({ node, call }: Assignment): Attributes {
+    const { attributes } = schemaOf(this.executable.ops, node)!;
+    const entries = Object.entries(call.attrs).map(([name, value]) => {
+      const isShape = attributes[name]?.type === 'dims';
+      return [name, isShape ? bindShape(value as readonly Dim[], this.at) : value];
+    });
+    return Object.fromEntries(entries);
   }
 
   private async timed(

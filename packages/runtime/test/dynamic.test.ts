@@ -51,6 +51,17 @@ describe('shapes that depend on data', () => {
     }
   });
 
+  it('are told to kernels of strings', async () => {
+    const text = graph(
+      [input('x', ['n']), input('s', [1], 'string')],
+      ['y'],
+      [node('Shape', ['x'], ['n']), node('Expand', ['s', 'n'], ['y'])],
+    );
+    const session = await sessionOf(text);
+    const { y } = await session.run({ x: floats([1, 2, 3]), s: new Tensor('string', ['a'], [1]) });
+    expect(y!.data).toEqual(['a', 'a', 'a']);
+  });
+
   it('come out of the computation and go on', async () => {
     const session = await sessionOf(
       graph(
