@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
 
 const found = createNativeBackend();
-const suite = 'reason' in found ? describe.skip : describe;
 if ('reason' in found) it.skip(`multiplies matrices (${found.reason})`, () => {});
 
 const evaluate = createEvaluator(createJsBackend(), onnxOps);
@@ -74,8 +73,11 @@ async function compare(backend: NativeBackend, kind: 'dense' | 'variable', a: Te
   expect(worst, `[${a.dims}] x [${b.dims}]`).toBe(-1);
 }
 
-suite('float32 products', () => {
-  const masks = (found as NativeBackend).features.has('avx512') ? ([[], ['avx512']] as const) : ([['avx512']] as const);
+/** Features to hide: with none AVX-512 computes, where the processor has it. */
+const masks =
+  'reason' in found ? [] : found.features.has('avx512') ? ([[], ['avx512']] as const) : ([['avx512']] as const);
+
+describe.skipIf(masks.length === 0)('float32 products', () => {
   for (const mask of masks) {
     const isa = mask.length > 0 ? 'avx2' : 'avx512';
     for (const threads of [1, 2]) {
