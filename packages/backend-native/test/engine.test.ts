@@ -157,18 +157,14 @@ suite('the engine', () => {
 
   it('tells what each step took', async () => {
     const list = recordList(engine, [step(busy(1, 1000), [], []), step(busy(64, 100_000), [], [])]);
-    const times: number[] = [];
-    await list.run(
-      [],
-      {},
-      {
-        onStep: (index, seconds) => {
-          times[index] = seconds;
-        },
-      },
-    );
-    expect(times[1]!).toBeGreaterThan(times[0]!);
-    expect(times[0]!).toBeGreaterThan(0);
+    // The least of many runs: whoever else uses the machine can only make a step take longer.
+    const least = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const onStep = (index: number, seconds: number): void => {
+      least[index] = Math.min(least[index]!, seconds);
+    };
+    for (let i = 0; i < 50; i++) await list.run([], {}, { onStep });
+    expect(least[1]!).toBeGreaterThan(least[0]!);
+    expect(least[0]!).toBeGreaterThan(0);
     list.dispose();
   });
 

@@ -187,20 +187,18 @@ describe('politeness', () => {
     const feeds = { a: ramp([1024, 1024]), b: ramp([1024, 1024]) };
     const controller = new AbortController();
     let turns = 0;
-    const started = performance.now();
-    let aborted = 0;
+    let settled = false;
     const turn = (): void => {
-      if (++turns === 12) {
-        aborted = performance.now();
-        controller.abort();
-      } else if (turns < 12) setImmediate(turn);
+      if (++turns === 12) controller.abort();
+      if (!settled) setImmediate(turn);
     };
     setImmediate(turn);
-    await expect(session.run(feeds, { signal: controller.signal })).rejects.toMatchObject({ code: 'ABORTED' });
-    const ended = performance.now();
-    expect(turns).toBe(12);
-    // The wait for the abort is compared with the slices before it: absolute times say nothing on a busy machine.
-    expect(ended - aborted).toBeLessThan(((aborted - started) / 12) * 6 + 5);
+    const run = session.run(feeds, { signal: controller.signal });
+    await expect(run).rejects.toMatchObject({ code: 'ABORTED' });
+    settled = true;
+    expect(turns).toBeGreaterThanOrEqual(12);
+    // Counted in turns of the loop, of which each slice of work is followed by one: time says nothing on a busy machine.
+    expect(turns).toBeLessThanOrEqual(12 + 4);
   });
 
   it('refuses to start when already aborted', async () => {
