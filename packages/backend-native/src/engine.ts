@@ -14,6 +14,8 @@ export interface EngineOptions {
   readonly threads?: number;
   /** Features to hide, to try the kernels of lesser machines. */
   readonly mask?: readonly NativeFeature[];
+  /** Features to take as given, for tests that emulate them. */
+  readonly assume?: readonly NativeFeature[];
   /** Puts pages that may not be touched around every buffer: for tests. */
   readonly guard?: boolean;
 }
@@ -39,6 +41,7 @@ export function startEngine(options: EngineOptions = {}): StartedEngine | { read
   const memory = new Memory(addon, options.guard);
   const features = findFeatures(addon, readXcr0(addon, memory, code.addresses[1]!, code.addresses[0]!));
   if (!features.has('avx2') || !features.has('fma')) return { reason: 'the processor has no AVX2 with FMA' };
+  for (const feature of options.assume ?? []) features.add(feature);
   for (const feature of options.mask ?? []) features.delete(feature);
   const tiles = features.has('amx-int8') || features.has('amx-bf16');
   const trampoline = tiles ? loadCode(addon, [emitTrampoline(process.platform, true)]) : code;
