@@ -17,6 +17,7 @@ export function explainText(plan: Plan): string {
   const lines = [
     `${plan.graph || 'graph'}: ${plan.nodes.length} nodes, predicted ${time(plan.seconds)}${moved}`,
     `machine: ${plan.machine}; backends: ${plan.backends.join(', ')}${sizes.length > 0 ? `; at ${sizes.map(([s, v]) => `${s}=${v}`).join(' ')}` : ''}`,
+    ...plan.absent.map(({ id, reason }) => `without ${id}: ${reason}`),
     '',
     ...table(plan),
   ];

@@ -26,7 +26,7 @@ import {
   type ValueFacts,
 } from '@espalier/core';
 import { choose, type Decision } from './choose.ts';
-import { type PassReport, runPasses } from './passes/index.ts';
+import { afterUnfusing, type PassReport, runPasses } from './passes/index.ts';
 import { type Candidate, Catalogue, constantOf, type Offer, type Refusal } from './price.ts';
 import type { DeviceProfile } from './profile.ts';
 import { representativeSizes } from './sizes.ts';
@@ -60,12 +60,21 @@ export interface PlannedNode {
   readonly branches: Readonly<Record<string, Plan>>;
 }
 
+/** A backend that this host or install does not have. */
+export interface AbsentBackend {
+  readonly id: string;
+  /** One line. */
+  readonly reason: string;
+}
+
 /** What runs where, and why. Plain JSON; the same for the same graph, backends, profile and options. */
 export interface Plan {
   readonly version: 1;
   readonly graph: string;
   readonly machine: string;
   readonly backends: readonly string[];
+  /** Backends that were wanted and are not here, and why. */
+  readonly absent: readonly AbsentBackend[];
   /** The sizes that were priced; the plan holds for all others too. */
   readonly sizes: Binding;
   /** Predicted seconds of one run, moves between backends included. */
@@ -100,6 +109,8 @@ export interface Planned {
 
 export interface PlanOptions {
   readonly backends: readonly AnyBackend[];
+  /** Backends that are not here, for the plan to tell. */
+  readonly absent?: readonly AbsentBackend[];
   readonly profile: DeviceProfile;
   readonly ops: OpTable;
   /** Computes constants while folding. */
@@ -128,10 +139,26 @@ export async function planGraph(graph: Graph, options: PlanOptions): Promise<Pla
     ...(disable ? { disable } : {}),
     ...(signal ? { signal } : {}),
   });
-  const inferred = inferGraph(better, ops);
-  const at = representativeSizes(better, inferred, options.expect);
+  const planned = planAsItIs(better, options, report);
+  if (planned.plan.unfused.length === 0 || !evaluate) return planned;
+  // Parts may compute with constants alone what the whole did with each run.
+  const again = await runPasses(planned.graph, {
+    ops,
+    evaluate,
+    passes: afterUnfusing,
+    disable: (disable ?? []).filter((name) => afterUnfusing.flat().some((pass) => pass.name === name)),
+    ...(signal ? { signal } : {}),
+  });
+  if (again.graph === planned.graph) return planned;
+  const folded = planAsItIs(again.graph, options, [...report, ...again.report]);
+  return { ...folded, plan: { ...folded.plan, unfused: [...planned.plan.unfused, ...folded.plan.unfused] } };
+}
+
+function planAsItIs(graph: Graph, options: PlanOptions, report: readonly PassReport[]): Planned {
+  const inferred = inferGraph(graph, options.ops);
+  const at = representativeSizes(graph, inferred, options.expect);
   const planner = new Planner(options);
-  const planned = planner.plan(better, inferred, at, () => undefined, report);
+  const planned = planner.plan(graph, inferred, at, () => undefined, report);
   if (planner.unsupported.length > 0) {
     const lines = planner.unsupported;
     throw new UnsupportedError(
@@ -179,6 +206,7 @@ class Planner {
       graph: graph.name,
       machine: this.options.profile.machine,
       backends: this.options.backends.map((b) => b.id),
+      absent: this.options.absent ?? [],
       sizes: at,
       seconds: backends.seconds,
       crossings: Math.max(

@@ -1,5 +1,7 @@
+import { createJsBackend } from '@espalier/backend-js';
 import {
   type AnyBackend,
+  createEvaluator,
   createHostBackend,
   type Graph,
   type HostKernel,
@@ -160,5 +162,43 @@ describe('epilogues', () => {
     const { nodes, unfused } = await planFused([slow], { slow: rate(1e9) });
     expect(nodes.map((n) => n.kernel)).toEqual(['matmul_slow', 'relu_slow']);
     expect(unfused).toEqual([{ node: 'mm', reason: 'no kernel does the whole: matmul_slow does not fuse Relu' }]);
+  });
+});
+
+describe('a fused node taken apart', () => {
+  it('computes what it can with constants once, not with each run', async () => {
+    const weights = new Tensor('int8', new Int8Array(64 * 256).fill(2), [64, 256]);
+    const part = (op: string, inputs: string[], outputs: string[]) => ({
+      name: `${op} part`,
+      op,
+      domain: '',
+      inputs,
+      outputs,
+      attrs: {},
+    });
+    const graph: Graph = {
+      ...model,
+      outputs: ['y'],
+      nodes: [
+        {
+          ...part('DequantizeMatMul', ['x', 'w', 'scale'], ['y']),
+          domain: 'espalier',
+          decomposition: [part('DequantizeLinear', ['w', 'scale'], ['wide']), part('MatMul', ['x', 'wide'], ['y'])],
+        },
+      ],
+      constants: new Map([
+        ['w', weights],
+        ['scale', new Tensor('float32', new Float32Array([0.5]), [])],
+      ]),
+    };
+    const evaluate = createEvaluator(createJsBackend(), onnxOps);
+    const only = backend('only', [priced('MatMul', 'matmul_only'), priced('DequantizeLinear', 'widen_only')]);
+    const options = { backends: [only], profile: profile({ only: rate(1e9) }), ops: onnxOps, evaluate };
+    const planned = await planGraph(graph, options);
+    expect(planned.plan.nodes.map((n) => n.kernel)).toEqual(['matmul_only']);
+    expect(planned.plan.unfused).toHaveLength(1);
+    expect(planned.assignments[0]!.constants[1]!.tensor.data).toEqual(new Float32Array(64 * 256).fill(1));
+    const kept = await planGraph(graph, { ...options, disable: ['dequantize-constants'] });
+    expect(kept.plan.nodes.map((n) => n.kernel)).toEqual(['widen_only', 'matmul_only']);
   });
 });

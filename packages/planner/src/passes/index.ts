@@ -42,6 +42,11 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
   [fuseSkipLayerNormalization, fuseEpilogues, dataDependentShapes, deadCode],
 ];
 
+/** What pays once a fused node was taken apart. */
+export const afterUnfusing: readonly (readonly Pass[])[] = [
+  [constantFolding, dequantizeConstants, commonSubexpressions, deadCode],
+];
+
 /**
  * Rewrites a graph, and the graphs nested in it, into one that computes the same with less.
  * @returns the graph and a report of every run that was due or that changed something
