@@ -50,6 +50,12 @@ export function ensureInstalled(scope) {
   console.log(`Installed in ${((Date.now() - started) / 1000).toFixed(1)} s.`);
 }
 
+/** Builds the native addon where its sources changed; says in one line where there is no compiler. */
+export function buildAddon() {
+  const script = join(root, 'packages/backend-native/scripts/build-addon.mjs');
+  spawnSync(process.execPath, [script, '--if-possible'], { stdio: 'inherit' });
+}
+
 /** What was installed last; a tree that pnpm itself made counts as whole, of an unknown lockfile. */
 function readStamp() {
   if (existsSync(stampFile)) return JSON.parse(readFileSync(stampFile, 'utf8'));

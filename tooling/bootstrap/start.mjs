@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from '../build/workspace.mjs';
-import { ensureInstalled } from './install.mjs';
+import { buildAddon, ensureInstalled } from './install.mjs';
 
 const app = 'semantic-search';
 
 ensureInstalled(app);
+buildAddon();
 const { quickBuild } = await import('../build/quick.mjs');
 const built = await quickBuild(app);
 if (built.length > 0) console.log(`Built ${built.join(', ')}.`);

@@ -2,13 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from '../build/workspace.mjs';
-import { ensureInstalled, quietEnvironment } from './install.mjs';
+import { buildAddon, ensureInstalled, quietEnvironment } from './install.mjs';
 
 ensureInstalled('all');
-// Without a compiler this says so in one line, and the tests of native code are skipped by name.
-spawnSync(process.execPath, [join(root, 'packages/backend-native/scripts/build-addon.mjs'), '--if-possible'], {
-  stdio: 'inherit',
-});
+// The tests of native code are skipped by name where it cannot be built.
+buildAddon();
 const { status } = spawnSync(
   process.execPath,
   [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...process.argv.slice(2)],

@@ -28,7 +28,8 @@ export function closure(name) {
   const visit = (current) => {
     const found = byName.get(current);
     if (!found || ordered.has(current)) return;
-    for (const dependency of Object.keys(found.manifest.dependencies ?? {})) visit(dependency);
+    const { dependencies, optionalDependencies } = found.manifest;
+    for (const dependency of Object.keys({ ...dependencies, ...optionalDependencies })) visit(dependency);
     ordered.set(current, found);
   };
   visit(name);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "crash.h"
 #include "memory.h"
 #include "pool.h"
 
@@ -191,6 +192,9 @@ Napi::Value AllowTiles(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // A thread's position comes to be when it is first asked for: not in a handler.
+  position();
+  reportCrashes();
   env.SetInstanceData(new Environment(env));
   const auto set = [&](const char* name, auto function) { exports.Set(name, Napi::Function::New(env, function, name)); };
   set("allocate", Allocate);

@@ -25,29 +25,63 @@ export interface Addon {
   allowTiles(): number;
 }
 
-/** The addon, or the reason why this host runs without it. */
-export type Found = { readonly addon: Addon } | { readonly reason: string };
+/** The addon and the file it came from, or in one line why this host runs without it. */
+export type Found = { readonly addon: Addon; readonly file: string } | { readonly reason: string };
 
-type Require = (id: string) => unknown;
+type Fs = typeof import('node:fs');
+type Module = typeof import('node:module');
 
-/** Looks beside this package for a build, then for the prebuilt package of the platform. */
+/** The packages that bring the addon, by platform, processor and C library. */
+const prebuilt: Readonly<Record<string, string>> = {
+  'linux-x64-glibc': '@espalier/backend-native-linux-x64-gnu',
+  'linux-x64-musl': '@espalier/backend-native-linux-x64-musl',
+  'win32-x64': '@espalier/backend-native-win32-x64',
+  'darwin-x64': '@espalier/backend-native-darwin-x64',
+};
+
+/** The one of them for this host; undefined where there is none. */
+export function prebuiltPackage(): string | undefined {
+  const { process } = globalThis as { process?: NodeJS.Process };
+  const library = process?.platform === 'linux' ? (isMusl() ? '-musl' : '-glibc') : '';
+  return prebuilt[`${process?.platform}-${process?.arch}${library}`];
+}
+
+/** Looks beside this package for a build of the repository's, then for the prebuilt package of the platform. */
 export function findAddon(): Found {
   const { process } = globalThis as { process?: NodeJS.Process };
-  const { createRequire } = (process?.getBuiltinModule?.('node:module') ?? {}) as {
-    createRequire?(url: string): Require;
-  };
-  if (!process || !createRequire) return { reason: 'the native backend needs Node' };
-  const platform = `${process.platform}-${process.arch}`;
-  if (process.arch !== 'x64') return { reason: `the native backend has no kernels for ${platform} yet` };
-  const require = createRequire(import.meta.url);
-  const failures: string[] = [];
-  for (const candidate of ['../build/espalier.node', `@espalier/backend-native-${platform}`]) {
+  const module = process?.getBuiltinModule?.('node:module') as Module | undefined;
+  if (!module) return { reason: 'it needs Node' };
+  const fromNpm = prebuiltPackage();
+  if (!fromNpm) return { reason: `it has no kernels for ${process!.platform}-${process!.arch} yet` };
+  const require = module.createRequire(import.meta.url);
+  for (const candidate of ['../build/espalier.node', fromNpm]) {
+    let file: string;
     try {
-      return { addon: require(candidate) as Addon };
+      file = require.resolve(candidate);
+    } catch {
+      continue; // Not there, which is usual: the next one, or the reason below.
+    }
+    try {
+      return { addon: require(file) as Addon, file };
     } catch (error) {
-      // Not there is the usual case; there and not loadable is worth telling.
-      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') failures.push((error as Error).message);
+      return { reason: `${file} cannot be loaded: ${(error as Error).message.split('\n')[0]}` };
     }
   }
-  return { reason: failures[0] ?? `the native backend is not built for ${platform}` };
+  return { reason: `${fromNpm} is not installed` };
+}
+
+/** Bytes that hold an ELF file's headers and the name of its interpreter. */
+const ELF_HEAD = 4096;
+
+/** True where Node itself was linked with musl: the libraries beside it do not tell, as both may be installed. */
+function isMusl(): boolean {
+  const { openSync, readSync, closeSync } = process.getBuiltinModule('node:fs') as Fs;
+  const head = new Uint8Array(ELF_HEAD);
+  const file = openSync(process.execPath, 'r');
+  try {
+    readSync(file, head, 0, ELF_HEAD, 0);
+  } finally {
+    closeSync(file);
+  }
+  return new TextDecoder('latin1').decode(head).includes('/ld-musl-');
 }
