@@ -31,7 +31,7 @@ function modelCommand(name: string, summary: string): Command {
     .summary(summary)
     .description(summary)
     .argument('<model>', 'an ONNX file or a TensorFlow.js model.json: a path or a URL')
-    .option('--backends <names>', 'use only these, e.g. js', list)
+    .option('--backends <names>', 'use only these, e.g. native,js', list)
     .option('--threads <n>', 'use at most this many threads', positive)
     .option('--dim <name=size>', 'give an open dimension a size (may be repeated)', dimension)
     .option('--profile <file>', 'plan with the rates in this file; it is written if it does not exist')

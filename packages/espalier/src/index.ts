@@ -20,5 +20,6 @@ export {
   type SessionRunOptions,
   type ValueMetadata,
 } from '@espalier/runtime';
-export { type BackendName, backendNames, type LoadOptions, load, type Progress } from './load.ts';
+export { type BackendName, type BackendSettings, backendNames } from './backends.ts';
+export { type LoadOptions, load, type Progress } from './load.ts';
 export type { ModelSource } from './source.ts';

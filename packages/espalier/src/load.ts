@@ -1,23 +1,13 @@
 /** `load`: from a model's file to a session, in one call. */
 
-import { createJsBackend } from '@espalier/backend-js';
-import { type AnyBackend, EspalierError, type Graph } from '@espalier/core';
+import { type AnyBackend, EspalierError, type Graph, UnsupportedError } from '@espalier/core';
 import { importOnnx, isOnnx } from '@espalier/onnx';
-import type { DeviceProfile } from '@espalier/planner';
+import type { AbsentBackend, DeviceProfile } from '@espalier/planner';
 import { createRuntime, type Runtime, type Session, type SessionOptions } from '@espalier/runtime';
 import { isSafetensors } from '@espalier/safetensors';
 import { importTfjs } from '@espalier/tfjs';
+import { type BackendName, type BackendSettings, backendNames, isBackendName, makeBackend } from './backends.ts';
 import { type ModelSource, type OpenSource, openSource } from './source.ts';
-
-/** What a backend is told when it is made. */
-type Settings = Pick<LoadOptions, 'threads' | 'precision'>;
-
-/** Backends that can be asked for by name, the last resort last. */
-const factories = {
-  js: (_: Settings): AnyBackend => createJsBackend(),
-} as const;
-export type BackendName = keyof typeof factories;
-export const backendNames = Object.keys(factories) as readonly BackendName[];
 
 export interface Progress {
   readonly stage: 'read' | 'import' | 'plan' | 'prepare';
@@ -27,13 +17,9 @@ export interface Progress {
   readonly total: number | undefined;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends BackendSettings {
   /** Backends by name, or as objects; all that this install and machine have when absent. */
   readonly backends?: readonly (BackendName | AnyBackend)[];
-  /** Threads that a backend may use at most; as many as make sense when absent. The scalar backend uses one. */
-  readonly threads?: number;
-  /** What arithmetic may be rounded to for speed: nothing below float32 unless asked. No effect on backends without such kernels. */
-  readonly precision?: 'float32' | 'bfloat16';
   /** Sizes to expect, by the name of the dimension. The plan holds for all others too. */
   readonly dims?: Readonly<Record<string, number>>;
   /** Rates measured before; measured now where absent. */
@@ -58,29 +44,41 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   });
   onProgress?.({ stage: 'import', done: 0, total: undefined });
   const graph = await importGraph(opened, options.signal);
-  const runtime = makeRuntime(options);
+  const runtime = await makeRuntime(options);
   return runtime.createSession(graph, sessionOptions(options));
 }
 
-/** The runtime that these options ask for. @throws TypeError for a backend that does not exist */
-export function makeRuntime(options: LoadOptions): Runtime {
+/**
+ * The runtime that these options ask for. Backends asked for by name that are not here are left out, and plans tell why.
+ * @throws TypeError for a backend that does not exist
+ * @throws UnsupportedError when none of them is here
+ */
+export async function makeRuntime(options: LoadOptions): Promise<Runtime> {
   const { backends = backendNames, threads, precision = 'float32', profile } = options;
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new TypeError(`threads must be a whole number from 1 on, not ${threads}`);
   if (precision !== 'float32' && precision !== 'bfloat16')
     throw new TypeError(`precision must be float32 or bfloat16, not "${precision}"`);
-  return createRuntime({
-    backends: backends.map((backend) => toBackend(backend, options)),
-    ...(profile ? { profile } : {}),
-  });
-}
-
-function toBackend(backend: BackendName | AnyBackend, settings: Settings): AnyBackend {
-  if (typeof backend !== 'string') return backend;
-  if (Object.hasOwn(factories, backend)) return factories[backend](settings);
-  throw new TypeError(
-    `there is no backend "${backend}": use one of ${backendNames.join(', ')}, or pass a backend object`,
-  );
+  const wrong = backends.find((backend) => typeof backend === 'string' && !isBackendName(backend));
+  if (wrong)
+    throw new TypeError(
+      `there is no backend "${wrong}": use one of ${backendNames.join(', ')}, or pass a backend object`,
+    );
+  const present: AnyBackend[] = [];
+  const absent: AbsentBackend[] = [];
+  for (const backend of backends) {
+    const made = typeof backend === 'string' ? await makeBackend(backend, { threads, precision }) : backend;
+    if ('reason' in made) absent.push({ id: backend as BackendName, reason: made.reason });
+    else present.push(made);
+  }
+  if (present.length === 0 && absent.length > 0) {
+    const lines = absent.map(({ id, reason }) => `${id}: ${reason}`);
+    throw new UnsupportedError(
+      `no backend that was asked for is here (${lines.join('; ')}); "js" is everywhere`,
+      lines,
+    );
+  }
+  return createRuntime({ backends: present, absent, ...(profile ? { profile } : {}) });
 }
 
 function sessionOptions({ dims, disablePasses, signal, onProgress }: LoadOptions): SessionOptions {

@@ -111,7 +111,10 @@ describe('espalier run', () => {
 
 describe('espalier explain', () => {
   it('prints a table, and with a saved profile the same JSON every time', () => {
-    expect(espalier('explain', 'model.onnx').out).toMatch(/MatMul.*js\/matmul_dense__js/);
+    const { out, err } = espalier('explain', 'model.onnx');
+    expect(out).toMatch(/MatMul.*js\/matmul_dense__js/);
+    expect(out).toMatch(/^without native: @espalier\/backend-native is not installed$/m);
+    expect(err).toBe('');
     const json = () => espalier('explain', 'model.onnx', '--profile', 'profile.json', '--json').out;
     const first = json();
     expect(JSON.parse(first).nodes.map((n: { op: string }) => n.op)).toContain('MatMul');
@@ -147,9 +150,15 @@ describe('espalier inspect, bench, doctor', () => {
   it('shows what the machine can do', () => {
     expect(JSON.parse(espalier('doctor', '--json').out)).toMatchObject({
       supported: true,
-      backends: [{ name: 'js', available: true }],
+      backends: [
+        { name: 'native', available: false, reason: '@espalier/backend-native is not installed' },
+        { name: 'js', available: true },
+      ],
     });
-    expect(espalier('doctor').out).toMatch(/backend {4}js: works here/);
+    const { out, err } = espalier('doctor');
+    expect(out).toMatch(/backend {4}native: left out, @espalier\/backend-native is not installed\n/);
+    expect(out).toMatch(/backend {4}js: works here/);
+    expect(err).toBe('');
   });
 });
 

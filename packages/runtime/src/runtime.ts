@@ -1,13 +1,15 @@
 /** Backends put together: plans graphs over them and makes sessions. */
 
 import { type AnyBackend, createEvaluator, EspalierError, type Graph, type OpTable, onnxOps } from '@espalier/core';
-import { calibrate, type DeviceProfile, planGraph } from '@espalier/planner';
+import { type AbsentBackend, calibrate, type DeviceProfile, planGraph } from '@espalier/planner';
 import { Executable } from './executable.ts';
 import { createSession, type Session } from './session.ts';
 
 export interface RuntimeOptions {
   /** In order of trust: the last one is also used to compute constants. */
   readonly backends: readonly AnyBackend[];
+  /** Backends that were wanted and are not here: plans tell of them. */
+  readonly absent?: readonly AbsentBackend[];
   /** Rates measured before, or of another machine; backends it does not have are measured. */
   readonly profile?: DeviceProfile;
   /** The ops that graphs may use; ONNX's (and Espalier's own) when absent. */
@@ -26,6 +28,7 @@ export interface SessionOptions {
 
 export interface Runtime {
   readonly backends: readonly AnyBackend[];
+  readonly absent: readonly AbsentBackend[];
   /** The rates that plans are made with, measured when first asked for. */
   profile(signal?: AbortSignal): Promise<DeviceProfile>;
   /** Plans a graph and prepares it. @throws UnsupportedError naming every node that no backend can run */
@@ -36,7 +39,7 @@ export interface Runtime {
 
 /** @throws TypeError when no backend is given or two have the same id */
 export function createRuntime(options: RuntimeOptions): Runtime {
-  const { backends, ops = onnxOps } = options;
+  const { backends, absent = [], ops = onnxOps } = options;
   if (backends.length === 0) throw new TypeError('createRuntime needs at least one backend, e.g. createJsBackend()');
   const ids = backends.map((backend) => backend.id);
   if (new Set(ids).size !== ids.length) throw new TypeError(`two backends have the same id: ${ids.join(', ')}`);
@@ -45,12 +48,14 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const profile = (signal?: AbortSignal): Promise<DeviceProfile> => calibrate(backends, options.profile, signal);
   return {
     backends,
+    absent,
     profile,
     async createSession(graph, { dims, disablePasses, signal, onProgress } = {}) {
       const abort = signal ? { signal } : {};
       onProgress?.({ stage: 'plan', done: 0, total: graph.nodes.length });
       const planned = await planGraph(graph, {
         backends,
+        absent,
         ops,
         evaluate,
         profile: await profile(signal),

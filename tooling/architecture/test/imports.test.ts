@@ -69,7 +69,9 @@ describe.each(all)('$path', (current) => {
 describe.each(published)('$name', (current) => {
   const { name, manifest } = current;
   const layer = layerOf(name);
-  const dependencies = Object.keys(manifest.dependencies ?? {}).filter((each) => ours.has(each));
+  const dependencies = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }).filter((each) =>
+    ours.has(each),
+  );
 
   test('has a layer', () => {
     expect(layer, `${name} is missing in tooling/architecture/src/layers.ts`).toBeGreaterThanOrEqual(0);
@@ -104,7 +106,10 @@ describe.each(published)('$name', (current) => {
 
 test('no package needs itself, tests included', () => {
   const edges = new Map(
-    all.map(({ name, manifest }) => [name, Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })]),
+    all.map(({ name, manifest: { dependencies, optionalDependencies, devDependencies } }) => [
+      name,
+      Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies }),
+    ]),
   );
   expect(cycles(edges).map((cycle) => cycle.join(' -> '))).toEqual([]);
 });

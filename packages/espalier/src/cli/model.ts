@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { EspalierError } from '@espalier/core';
 import type { DeviceProfile } from '@espalier/planner';
 import type { Session } from '@espalier/runtime';
-import { type BackendName, type LoadOptions, load, makeRuntime, type Progress } from '../load.ts';
+import type { BackendName } from '../backends.ts';
+import { type LoadOptions, load, makeRuntime, type Progress } from '../load.ts';
 
 export interface ModelOptions {
   readonly backends?: readonly string[];
@@ -69,7 +70,7 @@ async function savedProfile(file: string, settings: LoadOptions): Promise<Device
       });
     return profile as DeviceProfile;
   }
-  const profile = await makeRuntime(settings).profile();
+  const profile = await (await makeRuntime(settings)).profile();
   writeFileSync(file, `${JSON.stringify(profile, null, 2)}\n`);
   return profile;
 }
