@@ -6,6 +6,7 @@ import {
   type CommandList,
   EspalierError,
   type RunOptions,
+  Slicer,
   type Slot,
   type Step,
   type TensorDesc,
@@ -34,10 +35,13 @@ const HEADER = 64;
 /** Bound blocks that wait to be run again; more runs at once bind anew. */
 const KEPT_BLOCKS = 4;
 
-/** Steps bound to addresses and sizes: everything that the threads read, in one buffer. */
+/** Steps bound to addresses and sizes. */
 interface Block {
   readonly key: string;
+  /** The cancel flag, the commands, their arguments and their times. */
   readonly buffer: NativeBuffer;
+  /** What to free with the block: `buffer`, and the scratch area. */
+  readonly owned: readonly NativeBuffer[];
   readonly commands: number;
   /** Which step each command belongs to. */
   readonly steps: readonly number[];
@@ -48,20 +52,19 @@ interface Block {
 export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]): CommandList<NativeBuffer> {
   const kept: Block[] = [];
   let disposed = false;
-  const take = (slots: NativeSlots, at: Binding): Block => {
-    const key = keyOf(slots, at);
-    const index = kept.findIndex((block) => block.key === key);
-    return index < 0 ? bind(engine, steps, slots, at, key) : kept.splice(index, 1)[0]!;
+  const free = (block: Block): void => {
+    for (const buffer of block.owned) engine.memory.free(buffer);
   };
   const give = (block: Block): void => {
-    if (!disposed) kept.unshift(block);
-    else engine.memory.free(block.buffer);
-    while (kept.length > KEPT_BLOCKS) engine.memory.free(kept.pop()!.buffer);
+    kept.unshift(block);
+    while (kept.length > (disposed ? 0 : KEPT_BLOCKS)) free(kept.pop()!);
   };
   return {
     async run(slots, at, options = {}) {
       throwIfAborted(options.signal);
-      const block = take(slots, at);
+      const key = keyOf(slots, at);
+      const index = kept.findIndex((each) => each.key === key);
+      const block = index < 0 ? await bind(engine, steps, slots, at, key, options.signal) : kept.splice(index, 1)[0]!;
       try {
         await runBlock(engine, block, options);
       } finally {
@@ -70,7 +73,7 @@ export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]
     },
     dispose() {
       disposed = true;
-      for (const { buffer } of kept.splice(0)) engine.memory.free(buffer);
+      for (const block of kept.splice(0)) free(block);
     },
   };
 }
@@ -80,68 +83,77 @@ function keyOf(slots: NativeSlots, at: Binding): string {
   return `${addresses.join()};${Object.entries(at).join()}`;
 }
 
-function bind(
-  engine: Engine,
+/** Binds steps, giving the event loop its turns: a long list takes a while. @throws EspalierError `ABORTED` */
+async function bind(
+  { memory, threads }: Engine,
   steps: readonly Step<NativeProgram>[],
   slots: NativeSlots,
   at: Binding,
   key: string,
-): Block {
+  signal: AbortSignal | undefined,
+): Promise<Block> {
+  const slicer = new Slicer(signal);
   const operand = (desc: TensorDesc | undefined, index: number | undefined): NativeOperand | undefined => {
     const slot = index === undefined ? undefined : slots[index];
     if (!desc || !slot) return undefined;
     return { dtype: desc.dtype, dims: bindShape(desc.shape, at), address: slot.buffer.address + slot.offset };
   };
-  const calls = steps.map(({ call, inputs, outputs }) => ({
-    inputs: call.inputs.map((desc, i) => operand(desc, inputs[i])),
-    outputs: call.outputs.map((desc, i) => operand(desc, outputs[i])),
-    at,
-    threads: engine.threads,
-  }));
+  const calls: Omit<NativeCall, 'scratch'>[] = [];
   // Steps run one after the other, so that one scratch area serves them all.
-  const scratch = Math.max(0, ...steps.map(({ program }, i) => program.scratch?.(calls[i]!) ?? 0));
-  // Sizes come first because arguments hold addresses: where scratch lies follows from how many words there are.
-  const dry = encode(steps, calls, 0);
-  const words = COMMAND_WORDS * dry.length + dry.reduce((sum, { args }) => sum + args.length, 0);
-  const times = HEADER + words * 8;
-  const scratchAt = align(times + (dry.length + 1) * 8);
-  const buffer = engine.memory.alloc(scratchAt + scratch);
-  const commands = encode(steps, calls, buffer.address + scratchAt);
-  const write = wordWriter(buffer, HEADER);
-  let args = buffer.address + HEADER + commands.length * COMMAND_WORDS * 8;
-  for (const command of commands) {
-    write(command.code);
-    write(args);
-    write(command.units);
-    args += command.args.length * 8;
+  let scratchBytes = 0;
+  for (const { program, call, inputs, outputs } of steps) {
+    if (slicer.due) await slicer.pause();
+    const bound = {
+      inputs: call.inputs.map((desc, i) => operand(desc, inputs[i])),
+      outputs: call.outputs.map((desc, i) => operand(desc, outputs[i])),
+      at,
+      threads,
+    };
+    calls.push(bound);
+    scratchBytes = Math.max(scratchBytes, program.scratch?.(bound) ?? 0);
   }
-  for (const command of commands) for (const word of command.args) write(word);
-  return { key, buffer, commands: commands.length, steps: commands.map(({ step }) => step), times };
+  const owned = [memory.alloc(scratchBytes)];
+  try {
+    const scratch = owned[0]!.address;
+    const commands: Encoded[] = [];
+    let words = 0;
+    for (const [step, { program }] of steps.entries()) {
+      if (slicer.due) await slicer.pause();
+      const call = { ...calls[step]!, scratch };
+      for (const phase of program.phases) {
+        const args = phase.args(call);
+        commands.push({ step, code: phase.code, units: phase.units(call), args });
+        words += COMMAND_WORDS + args.length;
+      }
+    }
+    const times = HEADER + words * 8;
+    const buffer = memory.alloc(times + (commands.length + 1) * 8);
+    owned.unshift(buffer);
+    const write = wordWriter(buffer, HEADER);
+    let args = buffer.address + HEADER + commands.length * COMMAND_WORDS * 8;
+    for (const command of commands) {
+      if (slicer.due) await slicer.pause();
+      write(command.code);
+      write(args);
+      write(command.units);
+      args += command.args.length * 8;
+    }
+    for (const command of commands) {
+      if (slicer.due) await slicer.pause();
+      for (const word of command.args) write(word);
+    }
+    return { key, buffer, owned, commands: commands.length, steps: commands.map(({ step }) => step), times };
+  } catch (error) {
+    for (const each of owned) memory.free(each);
+    throw error;
+  }
 }
-
-const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 interface Encoded {
   readonly step: number;
   readonly code: number;
   readonly units: number;
   readonly args: readonly number[];
-}
-
-function encode(
-  steps: readonly Step<NativeProgram>[],
-  calls: readonly Omit<NativeCall, 'scratch'>[],
-  scratch: number,
-): Encoded[] {
-  return steps.flatMap(({ program }, step) => {
-    const call = { ...calls[step]!, scratch };
-    return program.phases.map((phase) => ({
-      step,
-      code: phase.code,
-      units: phase.units(call),
-      args: phase.args(call),
-    }));
-  });
 }
 
 /** Writes integers below 2^53 as 64-bit words, one after the other. */
