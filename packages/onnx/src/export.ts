@@ -17,6 +17,7 @@ import {
   type Tensor,
   type TensorDesc,
 } from '@espalier/core';
+import { adapters } from './adapters.ts';
 import { changedSince, OPSET } from './opset.ts';
 import {
   type AttributeProto,
@@ -35,7 +36,17 @@ export interface ExportOptions {
   readonly ops?: OpTable;
   /** What the file says of itself (`metadata_props`). */
   readonly properties?: Readonly<Record<string, string>>;
+  /** An older opset to write, for readers that know no later one; only where no op used has another form there. */
+  readonly opset?: number;
+  /**
+   * Takes the bytes of an initializer of {@link EXTERNAL_BYTES} or more and says where they now are: the path of a file,
+   * relative to the model's, and the offset in it. All stand in the model when absent.
+   */
+  external?(bytes: Uint8Array): { readonly location: string; readonly offset: number };
 }
+
+/** Smaller initializers stay in the model: shapes and scalars, which readers want at once. */
+export const EXTERNAL_BYTES = 1024;
 
 /** ONNX files hold at most 2 GB, as protobuf's readers take no more. */
 const MAX_BYTES = 2 ** 31 - 1;
@@ -43,15 +54,24 @@ const MAX_BYTES = 2 ** 31 - 1;
 /**
  * The bytes of an ONNX model of opset 22, or of the first later one that has all its ops. Names, symbols and constants stay
  * as they are: importing the bytes gives the same graph.
- * @throws EspalierError as `inferGraph`; `UNSUPPORTED` for nodes that passes have fused; `LIMIT` beyond 2 GB
+ * @throws EspalierError as `inferGraph`; `UNSUPPORTED` for nodes that passes have fused, or that the asked opset has in another
+ * form; `LIMIT` beyond 2 GB
  */
 export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Array {
-  const { ops = onnxOps, properties = {} } = options;
+  const { ops = onnxOps, properties = {}, opset: asked = OPSET } = options;
   const inferred = inferGraph(graph, ops);
-  const writer = new GraphWriter(ops);
+  const writer = new GraphWriter(ops, options.external);
   const proto = writer.graph(graph, inferred);
-  const opset = Math.max(OPSET, ...writer.used.map(([, schema]) => (schema.domain === '' ? schema.versions[0]! : 0)));
+  const since = writer.used.map(([, schema]) => (schema.domain === '' ? schema.versions[0]! : 0));
+  const opset = Math.max(Math.min(asked, OPSET), ...since);
   for (const [node, schema] of writer.used) {
+    const newer = schema.domain === '' && adapters.find(({ op, before }) => op === schema.name && before > opset);
+    if (newer)
+      throw new EspalierError(
+        'UNSUPPORTED',
+        `${node}: ${schema.name} has its form since opset ${newer.before}: export to that opset or a later one`,
+        { node },
+      );
     const changed = changedSince(schema, opset);
     if (changed !== undefined)
       throw new EspalierError(
@@ -88,9 +108,11 @@ class GraphWriter {
   /** Bytes of tensors. */
   bytes = 0;
   private readonly ops: OpTable;
+  private readonly external: ExportOptions['external'];
 
-  constructor(ops: OpTable) {
+  constructor(ops: OpTable, external: ExportOptions['external']) {
     this.ops = ops;
+    this.external = external;
   }
 
   graph(graph: Graph, inferred: Inferred | undefined): GraphProto {
@@ -155,8 +177,16 @@ class GraphWriter {
   }
 
   private tensor(tensor: Tensor, name?: string): ReturnType<typeof writeTensor> {
-    if (tensor.type !== 'string') this.bytes += tensor.bytes.byteLength;
-    return writeTensor(tensor, name);
+    const proto = writeTensor(tensor, name);
+    const length = proto.rawData?.byteLength ?? 0;
+    if (!this.external || name === undefined || length < EXTERNAL_BYTES) {
+      this.bytes += length;
+      return proto;
+    }
+    const { rawData, ...rest } = proto;
+    const place = Object.entries({ ...this.external(rawData!), length });
+    const externalData = place.map(([key, value]) => ({ key, value: utf8.encode(String(value)) }));
+    return { ...rest, externalData, dataLocation: 1 };
   }
 }
 

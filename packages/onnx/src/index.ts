@@ -1,6 +1,6 @@
 // Reads and writes ONNX models.
 export { isOnnx } from './detect.ts';
-export { type ExportOptions, exportOnnx } from './export.ts';
+export { EXTERNAL_BYTES, type ExportOptions, exportOnnx } from './export.ts';
 export type { ExternalData } from './external.ts';
 export {
   type ImportOptions,

@@ -129,6 +129,39 @@ describe('the file', () => {
     expect(await opsets(node('Relu', ['x'], ['h']), node('Swish', ['h'], ['y']))).toEqual({ '': 24 });
   });
 
+  test('is of an older opset where that has the same forms of the ops', async () => {
+    const opset = async (asked: number, ...nodes: Node[]): Promise<unknown> =>
+      (await importOnnx(exportOnnx(simple(...nodes), { opset: asked }))).metadata.opsets[''];
+    expect(await opset(17, node('Relu', ['x'], ['y']))).toBe(17);
+    expect(await opset(17, node('Relu', ['x'], ['h']), node('Gelu', ['h'], ['y']))).toBe(20);
+    const mean = node('ReduceMean', ['x', 'axes'], ['y']);
+    const graph = { ...simple(mean), constants: new Map([['axes', new Tensor('int64', [1n], [1])]]) };
+    expect(() => exportOnnx(graph, { opset: 17 })).toThrow(/ReduceMean has its form since opset 18/);
+    expect((await importOnnx(exportOnnx(graph, { opset: 18 }))).graph.nodes[0]!.inputs).toEqual(['x', 'axes']);
+  });
+
+  test('may leave large initializers to another file', async () => {
+    const graph: Graph = {
+      ...simple(node('MatMul', ['x', 'w'], ['h']), node('Add', ['h', 'b'], ['y'])),
+      constants: new Map([
+        ['w', new Tensor('float32', Float32Array.from({ length: 1200 }, Math.sin), [3, 400])],
+        ['b', new Tensor('float32', [1], [])],
+      ]),
+    };
+    let weights = new Uint8Array(64);
+    const bytes = exportOnnx(graph, {
+      external: (more) => {
+        const offset = weights.length;
+        weights = Uint8Array.from([...weights, ...more]);
+        return { location: 'weights.bin', offset };
+      },
+    });
+    expect([bytes.length < 1000, weights.length]).toEqual([true, 64 + 4800]);
+    const external = (file: string, offset: number, length: number): Uint8Array =>
+      file === 'weights.bin' ? weights.subarray(offset, offset + length) : new Uint8Array();
+    expect(plain((await importOnnx(bytes, { external })).graph)).toEqual(plain(graph));
+  });
+
   test('says who wrote it, and what it was told to say', async () => {
     const { metadata } = await importOnnx(
       exportOnnx(simple(node('Relu', ['x'], ['y'])), { properties: { sparsity: '0.9' } }),
