@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { fixtureTest } from '@espalier/fixtures';
 import { importOnnx } from '@espalier/onnx';
+import { distance, peerSession } from '@espalier/peers';
 import { createJsBackend, createRuntime, load, type Session, Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readTarGz } from '../src/data.ts';
-import { distance, peerSession } from '../src/peer.ts';
 
 const HALF = 1024;
 const BLOCK = 4096;

@@ -2,11 +2,11 @@
 
 import { readFileSync } from 'node:fs';
 import { fixtureTest } from '@espalier/fixtures';
+import { distance, type PeerSession, peerSession } from '@espalier/peers';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { load, type Session, Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readCsv } from '../src/data.ts';
-import { distance, type PeerSession, peerSession } from '../src/peer.ts';
 
 const WIDTH = 384;
 /** The scalar backend would need over five minutes for all 1,500 pairs. */

@@ -1,10 +1,10 @@
 /** Voice activity: Silero VAD frame by frame over a minute of speech, its state carried along. */
 
 import { fixtureTest } from '@espalier/fixtures';
+import { distance, peerSession } from '@espalier/peers';
 import { load, Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readWav } from '../src/data.ts';
-import { distance, peerSession } from '../src/peer.ts';
 
 const FRAME = 512;
 const CONTEXT = 64;

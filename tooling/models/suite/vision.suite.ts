@@ -2,10 +2,10 @@
 
 import { elements, toFloat16 } from '@espalier/core';
 import { fixtureTest } from '@espalier/fixtures';
+import { distance, peerSession } from '@espalier/peers';
 import { load, Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readCifar, readIdx, readPicture } from '../src/data.ts';
-import { distance, peerSession } from '../src/peer.ts';
 
 const largest = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((best, x, i, all) => (x > all[best]! ? i : best), 0);
