@@ -12,28 +12,31 @@ import {
   EspalierError,
   formatShape,
   type Kernel,
+  type Node,
   type OpTable,
   type Program,
   Slicer,
-  type Slot,
   type Step,
   schemaOf,
   sizeOf,
-  type Tensor,
   UnsupportedError,
   usedValues,
   type ValueFacts,
 } from '@espalier/core';
 import { type ArenaLayout, type Assignment, layOut, type Planned } from '@espalier/planner';
 import type { Bindings } from './bind.ts';
+import { Constants } from './constants.ts';
 import { Pool } from './pool.ts';
+
+/** What a run needs of an assignment. */
+export type Task = Pick<Assignment, 'node' | 'call'>;
 
 /** A straight line of steps on one backend. */
 export interface Region {
   readonly kind: 'region';
   readonly backend: number;
   readonly list: CommandList<unknown>;
-  readonly assignments: readonly Assignment[];
+  readonly tasks: readonly Task[];
   readonly kernels: readonly string[];
   /** Root values by slot. */
   readonly slots: readonly string[];
@@ -44,14 +47,14 @@ export interface Region {
 /** Reads values that decide the shapes of a node's outputs, and binds the symbols that were left open. */
 export interface ShapeQuestion {
   readonly kind: 'shapes';
-  readonly assignment: Assignment;
+  readonly task: Task;
   readonly inputs: readonly number[];
 }
 
 /** A kernel that works on tensors in host memory. */
 export interface Evaluation {
   readonly kind: 'evaluate';
-  readonly assignment: Assignment;
+  readonly task: Task;
   readonly kernel: Kernel;
   readonly backend: number;
 }
@@ -59,7 +62,7 @@ export interface Evaluation {
 /** If, Loop or Scan. */
 export interface Control {
   readonly kind: 'control';
-  readonly assignment: Assignment;
+  readonly task: Task;
   readonly branches: ReadonlyMap<string, Executable>;
 }
 
@@ -74,17 +77,17 @@ export interface CompileContext {
 }
 
 export class Executable {
-  readonly planned: Planned;
+  readonly planned: Pick<Planned, 'graph' | 'inferred' | 'plan'>;
   readonly backends: readonly AnyBackend[];
   readonly ops: OpTable;
   readonly units: readonly Unit[];
+  readonly constants: Constants;
   /** Arenas that no run uses at the moment, by backend. */
   readonly arenas: readonly Pool[];
   private readonly roots: ReadonlyMap<string, string>;
   private readonly lifetimes: readonly ReadonlyMap<string, readonly [number, number]>[];
   private readonly symbols: readonly string[];
   private readonly layouts = new Map<string, readonly StaticLayout[]>();
-  private readonly constantSlots: readonly Map<string, Slot<unknown>>[];
   private readonly programs: readonly Program[];
 
   private constructor(
@@ -94,58 +97,30 @@ export class Executable {
     programs: readonly Program[],
     roots: ReadonlyMap<string, string>,
   ) {
-    this.planned = planned;
+    this.planned = withoutConstants(planned);
     this.backends = context.backends;
     this.ops = context.ops;
     this.units = units;
     this.programs = programs;
     this.roots = roots;
     this.arenas = context.backends.map((backend) => new Pool(backend));
-    this.constantSlots = context.backends.map(() => new Map());
-    this.lifetimes = this.findLifetimes();
+    this.constants = new Constants(planned, units, roots, context.backends);
+    this.lifetimes = this.findLifetimes(planned.assignments.map(({ node }) => node));
     this.symbols = this.findSymbols();
   }
 
   /** Prepares every node, the next best kernel where one declines. @throws UnsupportedError when none is left */
   static async compile(planned: Planned, context: CompileContext): Promise<Executable> {
-    const slicer = new Slicer(context.signal);
     const roots = findRoots(planned);
     const programs: Program[] = [];
     const units: Unit[] = [];
-    let open: { backend: number; steps: Prepared[] } | undefined;
-    const close = (): void => {
-      if (open) units.push(recordRegion(open.backend, open.steps, context.backends[open.backend]!, roots));
-      open = undefined;
-    };
-    for (const assignment of planned.assignments) {
-      context.onNode?.();
-      if (slicer.due) await slicer.pause();
-      const fresh = planned.inferred.fresh.has(assignment.node.name);
-      if (assignment.kind === 'control') {
-        close();
-        const branches = new Map<string, Executable>();
-        for (const [name, branch] of assignment.branches) branches.set(name, await Executable.compile(branch, context));
-        units.push({ kind: 'control', assignment, branches });
-        continue;
-      }
-      const prepared = assignment.kind === 'kernel' ? await prepare(assignment, context) : undefined;
-      if (prepared && !prepared.program) {
-        close();
-        units.push({ kind: 'evaluate', assignment, kernel: prepared.kernel, backend: prepared.backend });
-        continue;
-      }
-      if (fresh) {
-        close();
-        units.push({ kind: 'shapes', assignment, inputs: schemaOf(context.ops, assignment.node)!.shapeInputs ?? [] });
-      }
-      if (!prepared) continue;
-      programs.push(prepared.program!);
-      if (open?.backend !== prepared.backend) close();
-      open ??= { backend: prepared.backend, steps: [] };
-      open.steps.push({ ...prepared, program: prepared.program!, assignment });
+    try {
+      await prepareAll(planned, context, roots, programs, units);
+      return new Executable(planned, context, units, programs, roots);
+    } catch (error) {
+      discard(units, programs);
+      throw error;
     }
-    close();
-    return new Executable(planned, context, units, programs, roots);
   }
 
   /** The value whose bytes a value is: itself, or what it is a view of. */
@@ -155,21 +130,6 @@ export class Executable {
 
   facts(name: string): ValueFacts | undefined {
     return this.planned.inferred.values.get(name);
-  }
-
-  constant(name: string): Tensor | undefined {
-    return this.planned.graph.constants.get(name) ?? this.facts(name)?.constant;
-  }
-
-  /** A constant in a backend's memory; put there once. */
-  constantSlot(name: string, tensor: Tensor, backend: number): Slot<unknown> {
-    const slots = this.constantSlots[backend]!;
-    let slot = slots.get(name);
-    if (!slot) {
-      slot = { buffer: toBuffer(this.backends[backend]!, tensor), offset: 0 };
-      slots.set(name, slot);
-    }
-    return slot;
   }
 
   /** Offsets of the values whose sizes `at` already tells, for each backend. Remembered for the last few sizes. */
@@ -222,24 +182,24 @@ export class Executable {
   }
 
   /** For each backend: values that it makes or is given, from the first unit that needs the place to the last. */
-  private findLifetimes(): ReadonlyMap<string, readonly [number, number]>[] {
-    const order = new Map(this.planned.assignments.map((assignment, i) => [assignment, i]));
+  private findLifetimes(nodes: readonly Node[]): ReadonlyMap<string, readonly [number, number]>[] {
+    const order = new Map(nodes.map((node, i) => [node, i]));
     const last = new Map<string, number>();
-    this.planned.assignments.forEach(({ node }, i) => {
+    nodes.forEach((node, i) => {
       for (const name of usedValues(node)) last.set(this.root(name), i);
     });
     for (const name of this.planned.graph.outputs) last.set(this.root(name), Number.POSITIVE_INFINITY);
     const lifetimes = this.backends.map(() => new Map<string, readonly [number, number]>());
     for (const unit of this.units) {
       if (unit.kind !== 'region') continue;
-      const begin = order.get(unit.assignments[0]!)!;
+      const begin = order.get(unit.tasks[0]!.node)!;
       const own = lifetimes[unit.backend]!;
       for (const name of unit.reads) {
-        if (!own.has(name) && this.facts(name) && !this.constant(name)) own.set(name, [begin, last.get(name)!]);
+        if (!own.has(name) && this.facts(name) && !this.constants.has(name)) own.set(name, [begin, last.get(name)!]);
       }
-      for (const assignment of unit.assignments) {
-        const at = order.get(assignment)!;
-        for (const name of assignment.node.outputs) if (name !== '') own.set(name, [at, last.get(name) ?? at]);
+      for (const { node } of unit.tasks) {
+        const at = order.get(node)!;
+        for (const name of node.outputs) if (name !== '') own.set(name, [at, last.get(name) ?? at]);
       }
     }
     return lifetimes;
@@ -257,15 +217,8 @@ export class Executable {
   }
 
   dispose(): void {
-    for (const unit of this.units) {
-      if (unit.kind === 'region') unit.list.dispose();
-      if (unit.kind === 'control') for (const branch of unit.branches.values()) branch.dispose();
-    }
-    for (const program of this.programs) program.dispose?.();
-    this.constantSlots.forEach((slots, b) => {
-      for (const { buffer } of slots.values()) this.backends[b]!.free(buffer);
-      slots.clear();
-    });
+    discard(this.units, this.programs);
+    this.constants.dispose();
     for (const pool of this.arenas) pool.dispose();
   }
 }
@@ -280,23 +233,22 @@ interface Prepared {
   readonly kernel: Kernel;
   readonly backend: number;
   readonly program: Program;
-  readonly assignment: Assignment;
-}
-
-/** Host memory as a buffer of the backend: its own bytes where the backend can work there. */
-export function toBuffer(backend: AnyBackend, tensor: Tensor): unknown {
-  // `data` is aligned for its dtype where `bytes` of a file may not be.
-  const { buffer, byteOffset, byteLength } = tensor.data as ArrayBufferView;
-  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-  if (backend.adopt) return backend.adopt(bytes);
-  const copy = backend.alloc(bytes.byteLength);
-  backend.write(copy, 0, bytes);
-  return copy;
+  readonly task: Task;
 }
 
 /** Bytes of a value under a binding. */
 export function bytesOf({ dtype, shape }: Pick<ValueFacts, 'dtype' | 'shape'>, at: Bindings): number {
   return byteLength(dtype, sizeOf(bindShape(shape, at)));
+}
+
+/** What runs need of a plan: no constants, which programs have packed or {@link Constants} holds, so that the model's file can go. */
+function withoutConstants({ graph, inferred, plan }: Planned): Executable['planned'] {
+  const values = [...inferred.values].map(([name, { constant: _, ...facts }]) => [name, facts] as const);
+  return {
+    graph: { ...graph, constants: new Map() },
+    inferred: { ...inferred, values: new Map(values), subgraphs: new Map() },
+    plan,
+  };
 }
 
 async function prepare(
@@ -321,6 +273,57 @@ async function prepare(
   );
 }
 
+async function prepareAll(
+  planned: Planned,
+  context: CompileContext,
+  roots: ReadonlyMap<string, string>,
+  programs: Program[],
+  units: Unit[],
+): Promise<void> {
+  const slicer = new Slicer(context.signal);
+  let open: { backend: number; steps: Prepared[] } | undefined;
+  const close = (): void => {
+    if (open) units.push(recordRegion(open.backend, open.steps, context.backends[open.backend]!, roots));
+    open = undefined;
+  };
+  for (const assignment of planned.assignments) {
+    const task: Task = { node: assignment.node, call: assignment.call };
+    context.onNode?.();
+    if (slicer.due) await slicer.pause();
+    if (assignment.kind === 'control') {
+      close();
+      const branches = new Map<string, Executable>();
+      units.push({ kind: 'control', task, branches });
+      for (const [name, branch] of assignment.branches) branches.set(name, await Executable.compile(branch, context));
+      continue;
+    }
+    const prepared = assignment.kind === 'kernel' ? await prepare(assignment, context) : undefined;
+    if (prepared && !prepared.program) {
+      close();
+      units.push({ kind: 'evaluate', task, kernel: prepared.kernel, backend: prepared.backend });
+      continue;
+    }
+    if (planned.inferred.fresh.has(task.node.name)) {
+      close();
+      units.push({ kind: 'shapes', task, inputs: schemaOf(context.ops, task.node)!.shapeInputs ?? [] });
+    }
+    if (!prepared) continue;
+    programs.push(prepared.program!);
+    if (open?.backend !== prepared.backend) close();
+    open ??= { backend: prepared.backend, steps: [] };
+    open.steps.push({ ...prepared, program: prepared.program!, task });
+  }
+  close();
+}
+
+function discard(units: readonly Unit[], programs: readonly Program[]): void {
+  for (const unit of units) {
+    if (unit.kind === 'region') unit.list.dispose();
+    if (unit.kind === 'control') for (const branch of unit.branches.values()) branch.dispose();
+  }
+  for (const program of programs) program.dispose?.();
+}
+
 function recordRegion(
   backend: number,
   steps: readonly Prepared[],
@@ -339,7 +342,7 @@ function recordRegion(
     }
     return slot;
   };
-  const recorded = steps.map(({ assignment: { node, call }, kernel, program }): Step => {
+  const recorded = steps.map(({ task: { node, call }, kernel, program }): Step => {
     const inputs = node.inputs.map((name, i) => {
       if (name === '' || program.packed?.includes(i)) return undefined;
       const root = roots.get(name) ?? name;
@@ -357,7 +360,7 @@ function recordRegion(
     kind: 'region',
     backend,
     list: target.record(recorded),
-    assignments: steps.map((s) => s.assignment),
+    tasks: steps.map((s) => s.task),
     kernels: steps.map((s) => s.kernel.name),
     slots: [...slots.keys()],
     reads: [...reads],

@@ -15,12 +15,13 @@ import {
   schemaOf,
   Tensor,
   throwIfAborted,
+  type Value,
   type ValueFacts,
 } from '@espalier/core';
-import type { Assignment } from '@espalier/planner';
-import { type Bindings, bindFeeds, unify } from './bind.ts';
+import { type Bindings, bindFeeds, type Feeds, isSequence, unify } from './bind.ts';
+import { copyOf, toBuffer } from './constants.ts';
 import { runControl } from './control.ts';
-import { bytesOf, type Evaluation, type Executable, type Region, type ShapeQuestion, toBuffer } from './executable.ts';
+import { bytesOf, type Evaluation, type Executable, type Region, type ShapeQuestion, type Task } from './executable.ts';
 import { allocate, type Kept } from './pool.ts';
 
 /** What one node of a run took. */
@@ -49,6 +50,8 @@ export class Frame {
   readonly options: FrameOptions;
   private readonly parent: Frame | undefined;
   private readonly places = new Map<string, Place>();
+  /** Values that are no tensors. */
+  private readonly containers = new Map<string, Value>();
   private readonly arenas: (Kept | undefined)[];
   private readonly offsets: readonly ReadonlyMap<string, number>[];
   private readonly extra: { backend: number; buffer: unknown }[] = [];
@@ -57,7 +60,7 @@ export class Frame {
 
   constructor(
     executable: Executable,
-    feeds: ReadonlyMap<string, Tensor>,
+    feeds: Feeds,
     at: Bindings,
     options: FrameOptions,
     parent?: Frame,
@@ -66,7 +69,11 @@ export class Frame {
     this.at = at;
     this.options = options;
     this.parent = parent;
-    for (const [name, tensor] of feeds) this.places.set(name, { tensor, slots: [] });
+    for (const { name, container } of executable.planned.graph.inputs) {
+      const value = feeds.get(name) ?? null;
+      if (container) this.containers.set(name, value);
+      else this.places.set(name, { tensor: value as Tensor, slots: [] });
+    }
     this.assumed = executable.planned.inferred.assumed;
     this.checkAssumptions();
     const layouts = executable.layout(at);
@@ -75,18 +82,18 @@ export class Frame {
   }
 
   /** Runs every unit in order and gives the graph's outputs, as copies. */
-  async run(outputs: readonly string[]): Promise<Tensor[]> {
+  async run(outputs: readonly string[]): Promise<Value[]> {
     const { slicer, signal } = this.options;
     for (const unit of this.executable.units) {
       throwIfAborted(signal);
       if (unit.kind === 'region') await this.runRegion(unit);
       else if (unit.kind === 'shapes') await this.askShapes(unit);
       else if (unit.kind === 'evaluate') await this.runEvaluation(unit);
-      else await this.timed(unit.assignment, 'runtime', 'control', () => runControl(this, unit));
+      else await this.timed(unit.task, 'runtime', 'control', () => runControl(this, unit));
       if (slicer.due) await slicer.pause();
     }
-    const results: Tensor[] = [];
-    for (const name of outputs) results.push(await this.tensor(name, true));
+    const results: Value[] = [];
+    for (const name of outputs) results.push(await this.value(name, true));
     return results;
   }
 
@@ -105,7 +112,7 @@ export class Frame {
   }
 
   /** Runs a body of control flow, which sees this frame's values, and gives its outputs. */
-  async runInner(body: Executable, inputs: readonly Tensor[]): Promise<Tensor[]> {
+  async runInner(body: Executable, inputs: readonly Value[]): Promise<Value[]> {
     const { graph } = body.planned;
     const feeds = new Map(graph.inputs.map((input, i) => [input.name, inputs[i]!]));
     const at: Bindings = { ...this.at };
@@ -142,16 +149,34 @@ export class Frame {
   }
 
   /** Sets a value that the runtime itself computed, and learns the sizes that only it could tell. */
-  set(name: string, tensor: Tensor): void {
+  set(name: string, value: Value): void {
+    if (this.facts(name).container) {
+      this.containers.set(name, value);
+      return;
+    }
+    const tensor = value as Tensor;
     unify(`the value "${name}"`, this.facts(name).shape, tensor.dims, this.at);
     this.checkAssumptions();
     this.places.set(name, { tensor, slots: [] });
   }
 
-  /** A value in host memory; `own` asks for memory that nobody else will touch. */
+  /** A value in host memory, whatever its kind; `own` as for {@link tensor}. */
+  async value(name: string, own: boolean): Promise<Value> {
+    if (!this.facts(name).container) return this.tensor(name, own);
+    const root = this.executable.root(name);
+    const value = this.containers.get(root);
+    if (value === undefined) {
+      if (this.parent) return this.parent.value(root, own);
+      throw new EspalierError('BAD_GRAPH', `the value "${root}" is read before it is made`);
+    }
+    if (!own || value === null) return value;
+    return isSequence(value) ? value.map(copyOf) : copyOf(value);
+  }
+
+  /** A tensor in host memory; `own` asks for memory that nobody else will touch. */
   async tensor(name: string, own: boolean): Promise<Tensor> {
     const root = this.executable.root(name);
-    const constant = this.executable.constant(root);
+    const constant = this.executable.constants.tensor(root);
     const place = this.places.get(root);
     const dims = this.dims(name);
     if (!constant && !place && this.parent) return (await this.parent.tensor(root, own)).reshape(dims);
@@ -174,8 +199,8 @@ export class Frame {
   /** A value where `backend` can read it, moved there if need be. */
   private async slot(root: string, backend: number): Promise<Slot<unknown>> {
     const { executable } = this;
-    const constant = executable.constant(root);
-    if (constant) return executable.constantSlot(root, constant, backend);
+    const constant = executable.constants.slot(root, backend);
+    if (constant) return constant;
     let place = this.places.get(root);
     if (!place) {
       if (this.parent) return this.parent.slot(this.parent.executable.root(root), backend);
@@ -237,9 +262,7 @@ export class Frame {
     const options: RunOptions = { signal };
     if (onNode)
       options.onStep = (step, seconds) =>
-        onNode(
-          timing(region.assignments[step]!, this.executable.backends[backend]!.id, region.kernels[step]!, seconds),
-        );
+        onNode(timing(region.tasks[step]!, this.executable.backends[backend]!.id, region.kernels[step]!, seconds));
     await region.list.run(
       region.slots.map((root) => slots.get(root)),
       this.at,
@@ -247,7 +270,7 @@ export class Frame {
     );
   }
 
-  private async askShapes({ assignment: { node }, inputs }: ShapeQuestion): Promise<void> {
+  private async askShapes({ task: { node }, inputs }: ShapeQuestion): Promise<void> {
     const known = new Map<string, Tensor>();
     for (const index of inputs) {
       const name = node.inputs[index];
@@ -273,16 +296,16 @@ export class Frame {
     this.checkAssumptions();
   }
 
-  private async runEvaluation({ assignment, kernel, backend }: Evaluation): Promise<void> {
-    const { node, call } = assignment;
-    await this.timed(assignment, this.executable.backends[backend]!.id, kernel.name, async () => {
+  private async runEvaluation({ task, kernel, backend }: Evaluation): Promise<void> {
+    const { node, call } = task;
+    await this.timed(task, this.executable.backends[backend]!.id, kernel.name, async () => {
       const inputs: (Tensor | undefined)[] = [];
       for (const name of node.inputs) inputs.push(name === '' ? undefined : await this.tensor(name, false));
       const bound = (desc: (typeof call.inputs)[number], tensor: Tensor | undefined) =>
         desc && tensor && { ...desc, shape: tensor.dims };
       const results = await runGenerator(
         kernel.evaluate!(
-          { ...call, attrs: this.boundAttrs(assignment), inputs: call.inputs.map((desc, i) => bound(desc, inputs[i])) },
+          { ...call, attrs: this.boundAttrs(task), inputs: call.inputs.map((desc, i) => bound(desc, inputs[i])) },
           inputs,
         ),
         this.options.slicer,
@@ -294,7 +317,7 @@ export class Frame {
   }
 
   /** A call's attributes with sizes in place of expressions. */
-  private boundAttrs({ node, call }: Assignment): Attributes {
+  private boundAttrs({ node, call }: Task): Attributes {
     const { attributes } = schemaOf(this.executable.ops, node)!;
     const entries = Object.entries(call.attrs).map(([name, value]) => {
       const isShape = attributes[name]?.type === 'dims';
@@ -303,23 +326,13 @@ export class Frame {
     return Object.fromEntries(entries);
   }
 
-  private async timed(
-    assignment: Assignment,
-    backend: string,
-    kernel: string,
-    run: () => Promise<void>,
-  ): Promise<void> {
+  private async timed(task: Task, backend: string, kernel: string, run: () => Promise<void>): Promise<void> {
     const started = performance.now();
     await run();
-    this.options.onNode?.(timing(assignment, backend, kernel, (performance.now() - started) / 1000));
+    this.options.onNode?.(timing(task, backend, kernel, (performance.now() - started) / 1000));
   }
 }
 
-function timing({ node }: Assignment, backend: string, kernel: string, seconds: number): NodeTiming {
+function timing({ node }: Task, backend: string, kernel: string, seconds: number): NodeTiming {
   return { node: node.name, op: node.op, backend, kernel, seconds };
-}
-
-function copyOf(tensor: Tensor): Tensor {
-  if (tensor.type === 'string') return new Tensor('string', [...(tensor.data as string[])], tensor.dims);
-  return Tensor.fromBytes(tensor.type, tensor.bytes.slice(), tensor.dims);
 }
