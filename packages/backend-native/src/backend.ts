@@ -4,6 +4,7 @@ import { type Backend, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
+import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
@@ -15,7 +16,7 @@ import type { NativeProgram } from './program.ts';
 export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 
 /** The table. */
-const table: readonly NativeKernel[] = [...matmul, ...pointwise, ...softmax, ...normalization];
+const table: readonly NativeKernel[] = [...matmul, ...attention, ...pointwise, ...softmax, ...normalization];
 
 /** The backend, or in one line why this host has none: the next backend serves then. */
 export function createNativeBackend(options: EngineOptions = {}): NativeBackend | { readonly reason: string } {

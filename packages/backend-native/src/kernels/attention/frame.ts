@@ -1,0 +1,142 @@
+/** Where emitted attention finds things: the argument block, and what each thread keeps in scratch memory. */
+
+import { type Address, type Assembler, at, type Gpr, rbx, rdi } from '@espalier/x64';
+import { Vectors } from '../../math/index.ts';
+import type { Geometry } from './geometry.ts';
+
+/** Operands whose rows belong to queries, and those whose rows belong to keys. */
+export const operands = ['q', 'y', 'mask', 'k', 'v'] as const;
+export type OperandName = (typeof operands)[number];
+/**
+ * Of each operand: its address, and bytes from one batch, key-value head, query head of a group, and row to the next; `wrap` leads
+ * from behind the last row of a head to the first of the next.
+ */
+export const operandWords = ['start', 'batch', 'group', 'head', 'row', 'wrap'] as const;
+
+export const argumentWords = [
+  'scratch',
+  'threadBytes',
+  'blocks',
+  'blocksPerUnit',
+  'blocksPerImage',
+  'groups',
+  'queries',
+  'positions',
+  'keys',
+  'size',
+  'valueSize',
+  /** The bits of a float32. */
+  'scale',
+  /** Bytes from a key to the next in the mask. */
+  'maskStep',
+  /** 1 where a mask is the same for all queries of a block. */
+  'maskShared',
+  /** Bytes from row to row of what is turned, and where it and the parts that depend on sizes lie in scratch memory. */
+  'pitch',
+  'resultAt',
+  'rowsAt',
+  'maskAt',
+] as const;
+type ArgumentName = (typeof argumentWords)[number];
+
+/** 64-bit words that a thread keeps. */
+const localWords = [
+  'block',
+  'blockEnd',
+  'batch',
+  'group',
+  'head',
+  'position',
+  'lanes',
+  ...operands,
+  'key',
+  'keyEnd',
+  'count',
+  'row',
+] as const;
+type LocalName = (typeof localWords)[number];
+const LOCAL_BYTES = Math.ceil(localWords.length / 8) * 64;
+
+/** Vectors for the queries of a block: greatest score, sum of weights, what the result so far is multiplied by, positions. */
+const vectorNames = ['top', 'sum', 'decay', 'positions'] as const;
+
+/** Keys whose scores are computed at once: with queries and result they stay in the first-level cache, or nearly. */
+export const KEYS = 128;
+
+/** Vectors of queries in a block at most. */
+export const VECTORS = 2;
+
+/** Bytes of the parts of scratch memory before those whose place depends on sizes. */
+const fixedBytes = (width: number): number => LOCAL_BYTES + (vectorNames.length + KEYS) * width;
+const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+/** What is turned is turned in groups of so many elements. */
+const GROUP = 4;
+
+/** What a thread needs for sizes, and where its parts lie. */
+export function scratchLayout(
+  { size, valueSize }: Geometry,
+  isWide: boolean,
+  hasMask: boolean,
+): Record<'threadBytes' | 'pitch' | 'resultAt' | 'rowsAt' | 'maskAt', number> {
+  const lanes = VECTORS * (isWide ? 16 : 8);
+  const part = (elements: number): number => Math.ceil(elements / GROUP) * GROUP * lanes * 4;
+  // Rows are as long as any that are turned, and an odd number of lines apart, so that they do not evict each other.
+  const pitch = align(4 * Math.max(size, valueSize, hasMask ? KEYS : 0)) + 64;
+  const resultAt = fixedBytes(lanes * 4) + part(size);
+  const rowsAt = resultAt + part(valueSize);
+  const maskAt = rowsAt + lanes * pitch;
+  return { pitch, resultAt, rowsAt, maskAt, threadBytes: maskAt + (hasMask ? part(KEYS) : 0) };
+}
+
+/** Code that is being written, and names for what it reads. */
+export class Frame {
+  readonly v: Vectors;
+  readonly a: Assembler;
+  /** Bytes for one key or one column of all queries of a block. */
+  readonly width: number;
+  /** Rows of a register tile at most. */
+  readonly tileRows: number;
+
+  constructor(a: Assembler, isWide: boolean) {
+    this.v = new Vectors(a, isWide);
+    this.a = a;
+    this.width = VECTORS * this.v.bytes;
+    this.tileRows = isWide ? 14 : 6;
+  }
+
+  static arguments = at(rdi);
+  static thread = at(rbx);
+
+  argument(name: ArgumentName): [Address, number] {
+    return [Frame.arguments, 8 * argumentWords.indexOf(name)];
+  }
+
+  operand(name: OperandName, word: (typeof operandWords)[number]): [Address, number] {
+    const at = operands.indexOf(name) * operandWords.length + operandWords.indexOf(word);
+    return [Frame.arguments, 8 * (argumentWords.length + at)];
+  }
+
+  local(name: LocalName): [Address, number] {
+    return [Frame.thread, 8 * localWords.indexOf(name)];
+  }
+
+  vector(name: (typeof vectorNames)[number], index: number): [Address, number] {
+    return [Frame.thread, LOCAL_BYTES + vectorNames.indexOf(name) * this.width + index * this.v.bytes];
+  }
+
+  /** Where scores lie: a row for each key, a column for each query. */
+  get scoresAt(): number {
+    return LOCAL_BYTES + vectorNames.length * this.width;
+  }
+
+  /** Where queries lie, turned: a row for each element of theirs. */
+  get queriesAt(): number {
+    return fixedBytes(this.width);
+  }
+
+  /** The address of a part of scratch memory whose place depends on sizes. */
+  place(to: Gpr, name: 'resultAt' | 'rowsAt' | 'maskAt'): void {
+    this.a.mov(to, ...this.argument(name));
+    this.a.add(to, rbx);
+  }
+}
