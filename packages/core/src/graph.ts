@@ -18,7 +18,25 @@ export interface TensorDesc {
   readonly format?: Format;
 }
 
-export interface ValueInfo extends TensorDesc {
+/** ONNX's kinds of values. */
+export type ValueKind = 'tensor' | 'sequence' | 'optional' | 'optional(sequence)';
+
+/** A sequence of tensors, or an optional: a tensor or a sequence that may be missing. */
+export interface Container {
+  readonly kind: Exclude<ValueKind, 'tensor'>;
+  /**
+   * The shape of each tensor in it: `?` where sizes differ or are unknown, `...` alone where the number of axes is. Absent where
+   * it certainly holds no tensor.
+   */
+  readonly shape?: readonly Dim[];
+}
+
+/** A tensor; with `container`, a value that holds tensors of this dtype: then `shape` is []. */
+export interface ValueType extends TensorDesc {
+  readonly container?: Container | undefined;
+}
+
+export interface ValueInfo extends ValueType {
   readonly name: string;
 }
 
@@ -27,6 +45,7 @@ export type Attribute =
   | string
   | Tensor
   | Graph
+  | ValueType
   | readonly number[]
   | readonly Dim[]
   | readonly string[]

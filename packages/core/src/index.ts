@@ -1,5 +1,6 @@
 export type { Assumption } from './assumptions.ts';
 export * from './backend.ts';
+export { ANY_SHAPE, formatType, isRanked, kindOf, OPEN, type Value } from './container.ts';
 export { type Binding, type Dim, dim } from './dim.ts';
 export * from './dtype.ts';
 export * from './errors.ts';
@@ -19,7 +20,7 @@ export {
   type ValueFacts,
 } from './infer.ts';
 export { type EinsumLabels, einsumExtents, parseEinsum } from './ops/einsum.ts';
-export { onnxOps } from './ops/index.ts';
+export { onnxOps, runtimeOps } from './ops/index.ts';
 export { reducedAxes } from './ops/reduce.ts';
 export { type ResizeAxis, resizeAxes, resizeGeometry } from './ops/resample.ts';
 export { sliceRange } from './ops/slice.ts';

@@ -4,11 +4,12 @@
  */
 
 import { type Assumption, withAssumptions } from './assumptions.ts';
+import { formatType, kindOf } from './container.ts';
 import type { Dim } from './dim.ts';
 import { dim } from './dim.ts';
 import { type DType, dtypes } from './dtype.ts';
 import { EspalierError, UnsupportedError } from './errors.ts';
-import { type Attribute, type Graph, type Node, type TensorDesc, usedValues } from './graph.ts';
+import { type Attribute, type Graph, type Node, usedValues, type ValueType } from './graph.ts';
 import {
   attributesOf,
   type Inference,
@@ -27,7 +28,7 @@ import type { Tensor } from './tensor.ts';
 export const CONTENTS_LIMIT = 1024;
 
 /** What is known of one value. */
-export interface ValueFacts extends TensorDesc {
+export interface ValueFacts extends ValueType {
   /** The value, where it is constant. */
   readonly constant?: Tensor | undefined;
   /** The elements, where they are integers made of constants and shapes. */
@@ -73,8 +74,8 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
   const unsupported: string[] = [];
   const unknown = new Set<string>();
   for (const [name, tensor] of graph.constants) values.set(name, constantFacts(tensor));
-  for (const input of graph.inputs)
-    if (!values.has(input.name)) values.set(input.name, { dtype: input.dtype, shape: input.shape });
+  for (const { name, dtype, shape, container } of graph.inputs)
+    if (!values.has(name)) values.set(name, { dtype, shape, container });
   const scope: Scope = (name) => values.get(name) ?? outer(name);
   for (const node of graph.nodes) {
     if (usedValues(node).some((name) => unknown.has(name))) {
@@ -215,6 +216,9 @@ class NodeInference implements Inference {
       const allowed = types[param.type] ?? [param.type as DType];
       if (!allowed.includes(facts.dtype))
         this.unsupported(`input ${i} (${param.name}) is ${facts.dtype}; it takes ${allowed.join(', ')}`);
+      const kinds = this.schema.kinds?.[param.type] ?? ['tensor'];
+      if (!kinds.includes(kindOf(facts)))
+        this.unsupported(`input ${i} (${param.name}) is ${formatType(facts)}; it takes ${kinds.join(' or ')}`);
       if (param.variadic === 'mixed') return;
       const bound = this.variables.get(param.type);
       if (bound && bound !== facts.dtype) this.fail(`its inputs of type ${param.type} are ${bound} and ${facts.dtype}`);
@@ -278,9 +282,9 @@ class NodeInference implements Inference {
     for (const d of shape)
       if (typeof d === 'number' && d < 0) this.fail(`its output ${index} would have the shape ${formatShape(shape)}`);
     if (shape.every((d) => typeof d === 'number')) sizeOf(shape as readonly number[]);
-    const { contents } = more;
+    const { contents, container } = more;
     const keep = contents !== undefined && contents.length <= CONTENTS_LIMIT;
-    this.outputs.set(index, { dtype, shape, ...(keep ? { contents } : {}) });
+    this.outputs.set(index, { dtype, shape, ...(keep ? { contents } : {}), ...(container ? { container } : {}) });
   }
 
   private outputDType(index: number): DType {
@@ -300,7 +304,7 @@ class NodeInference implements Inference {
     return symbol;
   }
 
-  subgraph(graph: Graph, inputs: readonly TensorDesc[]): SubgraphOutputs {
+  subgraph(graph: Graph, inputs: readonly ValueType[]): SubgraphOutputs {
     if (inputs.length !== graph.inputs.length)
       this.fail(`its subgraph "${graph.name}" takes ${graph.inputs.length} inputs, not ${inputs.length}`);
     const typed = { ...graph, inputs: graph.inputs.map((info, i) => ({ ...inputs[i]!, name: info.name })) };

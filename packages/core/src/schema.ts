@@ -2,7 +2,7 @@
 
 import type { Dim } from './dim.ts';
 import type { DType } from './dtype.ts';
-import type { Attribute, Attributes, Graph, Node, TensorDesc } from './graph.ts';
+import type { Attribute, Attributes, Container, Graph, Node, ValueKind, ValueType } from './graph.ts';
 import type { Tensor } from './tensor.ts';
 
 export interface ParamSchema {
@@ -15,7 +15,7 @@ export interface ParamSchema {
 }
 
 export interface AttributeSchema {
-  readonly type: 'int' | 'float' | 'string' | 'tensor' | 'graph' | 'ints' | 'floats' | 'strings' | 'dims';
+  readonly type: 'int' | 'float' | 'string' | 'tensor' | 'graph' | 'type' | 'ints' | 'floats' | 'strings' | 'dims';
   readonly required?: boolean;
   readonly default?: Attribute;
 }
@@ -32,6 +32,8 @@ export interface OpSchema {
   readonly outputs: readonly ParamSchema[];
   /** The dtypes that each type variable may stand for. */
   readonly types: Readonly<Record<string, readonly DType[]>>;
+  /** The kinds of values that a type variable may stand for; tensors alone where absent. */
+  readonly kinds?: Readonly<Record<string, readonly ValueKind[]>>;
   readonly attributes: Readonly<Record<string, AttributeSchema>>;
   /** Inputs (by index) whose values decide the shape of an output. */
   readonly shapeInputs?: readonly number[];
@@ -48,10 +50,12 @@ export interface OpSchema {
 export interface OutputFacts {
   readonly dtype?: DType | undefined;
   readonly contents?: readonly Dim[] | undefined;
+  /** Where it is no tensor; its shape is []. */
+  readonly container?: Container | undefined;
 }
 
 export interface SubgraphOutputs {
-  readonly outputs: readonly (TensorDesc & OutputFacts)[];
+  readonly outputs: readonly (ValueType & OutputFacts)[];
   /** Symbols that only a run of the subgraph binds: nobody outside knows them. */
   readonly fresh: ReadonlySet<string>;
 }
@@ -67,7 +71,7 @@ export interface Inference {
   /** True when input `index` is given. */
   has(index: number): boolean;
   /** The type of input `index`. @throws EspalierError `BAD_GRAPH` when it is left out */
-  input(index: number): TensorDesc;
+  input(index: number): ValueType;
   /** Its shape. */
   shape(index: number): readonly Dim[];
   /** Its value, where it is a constant (or, at run time, has been read). */
@@ -88,7 +92,7 @@ export interface Inference {
   /** A symbol for a size that only the run can know; `axis` tells apart those of one output. */
   fresh(output: number, axis: number): string;
   /** Infers a subgraph with these types for its inputs and gives its outputs' types. */
-  subgraph(graph: Graph, inputs: readonly TensorDesc[]): SubgraphOutputs;
+  subgraph(graph: Graph, inputs: readonly ValueType[]): SubgraphOutputs;
   /** Reports the node as malformed. */
   fail(message: string): never;
   /** Reports the node as well-formed but beyond what is implemented. */

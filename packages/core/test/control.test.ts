@@ -88,7 +88,7 @@ describe('If', () => {
 
   it('rejects branches of other dtypes or numbers of outputs', () => {
     const size = graph('', 'a', [['Size', 'x', 'a']]);
-    expect(() => branches(unknown, value([]), same, size)).toThrow(/float32 and int64 as output 0/);
+    expect(() => branches(unknown, value([]), same, size)).toThrow(/float32\[\] and int64\[\] as output 0/);
     expect(() => branches(unknown, value([]), same, { ...same, outputs: ['a', 'a'] })).toThrow(/has 2 outputs, not 1/);
   });
 });

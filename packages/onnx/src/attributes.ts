@@ -18,7 +18,7 @@ export function typeOfAttribute(proto: AttributeProto): string {
   const declared = attributeTypes.get(proto.type as 1);
   // Some writers leave out zeros and empty texts, so that nothing at all is fine.
   if (declared && (present.length === 0 || present.includes(declared))) return declared[0];
-  if (proto.type && !declared) return `value of attribute type ${proto.type} (a sparse tensor or a type)`;
+  if (proto.type && !declared) return `value of attribute type ${proto.type} (a sparse tensor or a list of types)`;
   if (declared || present.length !== 1) throw new EspalierError('BAD_GRAPH', 'does not hold a value of its type');
   return present[0]![0];
 }

@@ -28,6 +28,7 @@ import type {
 } from './proto.ts';
 import { Symbols } from './symbols.ts';
 import { dataTypeName, readTensor } from './tensors.ts';
+import { readContainer, readType } from './types.ts';
 import { utf8 } from './wire.ts';
 import { quote, quoteAll, within } from './within.ts';
 
@@ -190,12 +191,13 @@ class Builder {
   }
 
   private valueInfo(proto: ValueInfoProto, name: string, isMain: boolean): ValueInfo | undefined {
-    const { tensorType, ...others } = proto.type ?? {};
+    const { tensorType } = proto.type ?? {};
     const unreadable = (what: string): undefined => {
       this.reasons.push(`graph input ${quote(name)} is ${what}`);
       this.unreadable.add(name);
     };
-    for (const [key, kind] of otherTypes) if (others[key]) return unreadable(kind);
+    const container = readContainer(proto.type ?? {});
+    if (container) return typeof container === 'string' ? unreadable(container) : { name, ...container };
     if (!tensorType?.elemType) {
       if (isMain) throw new EspalierError('BAD_GRAPH', 'has no type');
       // Inference gives the inputs of a body the types of what its node passes in.
@@ -328,6 +330,12 @@ class Builder {
         const all = proto.tensors.map(tensor);
         return all.includes(undefined) ? undefined : (all as Tensor[]);
       }
+      case 'type': {
+        const read = readType(proto.tp ?? absent());
+        if (typeof read !== 'string') return read;
+        this.reasons.push(`${place} is ${read}`);
+        return undefined;
+      }
       case 'graphs':
         return proto.graphs.map((each) => this.graph(each, scope));
       default:
@@ -393,14 +401,6 @@ class Builder {
     draft.nodes.push({ name, op: 'Identity', domain: '', inputs: [from], outputs: [to], attrs: {}, opset });
   }
 }
-
-const otherTypes = [
-  ['sequenceType', 'a sequence'],
-  ['mapType', 'a map'],
-  ['opaqueType', 'of an opaque type'],
-  ['sparseTensorType', 'a sparse tensor'],
-  ['optionalType', 'an optional'],
-] as const;
 
 function functionKey(domain: string | undefined, name = '', overload = ''): string {
   return `${domainOf(domain)}::${name}${overload === '' ? '' : `:${overload}`}`;

@@ -4,7 +4,6 @@ import {
   type Attribute,
   type AttributeSchema,
   type Dim,
-  dtypes,
   EspalierError,
   type Graph,
   type Inferred,
@@ -15,7 +14,7 @@ import {
   onnxOps,
   schemaOf,
   type Tensor,
-  type TensorDesc,
+  type ValueType,
 } from '@espalier/core';
 import { adapters } from './adapters.ts';
 import { changedSince, OPSET } from './opset.ts';
@@ -29,6 +28,7 @@ import {
   type ValueInfoProto,
 } from './proto.ts';
 import { writeTensor } from './tensors.ts';
+import { writeType } from './types.ts';
 import { encode } from './wire.ts';
 
 export interface ExportOptions {
@@ -167,6 +167,8 @@ class GraphWriter {
         return { ...typed, t: this.tensor(value as Tensor) };
       case 'graph':
         return { ...typed, g: body(value as Graph) };
+      case 'type':
+        return { ...typed, tp: writeType(value as ValueType) };
       case 'ints':
         return { ...typed, ints: list.map(BigInt) };
       case 'floats':
@@ -192,8 +194,6 @@ class GraphWriter {
 
 const noLists = { floats: [], ints: [], strings: [], tensors: [], graphs: [] };
 
-function valueInfo(name: string, type: TensorDesc | undefined): ValueInfoProto {
-  if (!type) return { name };
-  const dim = type.shape.map((d) => (typeof d === 'number' ? { dimValue: BigInt(d) } : { dimParam: d }));
-  return { name, type: { tensorType: { elemType: dtypes[type.dtype].onnx, shape: { dim } } } };
+function valueInfo(name: string, type: ValueType | undefined): ValueInfoProto {
+  return type ? { name, type: writeType(type) } : { name };
 }

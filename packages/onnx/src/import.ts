@@ -1,19 +1,10 @@
 /** Imports ONNX models. */
 
-import {
-  EspalierError,
-  type Graph,
-  type OpTable,
-  onnxOps,
-  type Tensor,
-  throwIfAborted,
-  UnsupportedError,
-} from '@espalier/core';
+import { EspalierError, type Graph, type OpTable, onnxOps, throwIfAborted } from '@espalier/core';
 import { buildGraph, domainOf, opsetsOf } from './build.ts';
 import { type ExternalData, loadExternalData } from './external.ts';
 import { normalise, rejectUnsupported } from './normalise.ts';
-import { type GraphProto, type ModelProto, modelProto, type NodeProto, tensorProto } from './proto.ts';
-import { dataTypeName, readTensor } from './tensors.ts';
+import { type GraphProto, type ModelProto, modelProto, type NodeProto } from './proto.ts';
 import { decode, utf8 } from './wire.ts';
 import { placed } from './within.ts';
 
@@ -94,19 +85,6 @@ export function inspectOnnx(bytes: Uint8Array): { metadata: OnnxMetadata; ops: R
   count(model.graph.node);
   for (const { node } of model.functions) count(node);
   return { metadata: metadataOf(model, opsetsOf(model.opsetImport)), ops };
-}
-
-/**
- * The tensor in a file of ONNX's `TensorProto` (`input_0.pb`), over the file's bytes.
- * @throws UnsupportedError for a dtype that Espalier does not have
- * @throws EspalierError `BAD_FILE` or `LIMIT` for what is no tensor
- */
-export function importTensor(bytes: Uint8Array): { name: string; tensor: Tensor } {
-  const proto = decode(tensorProto, bytes);
-  const tensor = readTensor(proto);
-  const dtype = dataTypeName(proto.dataType);
-  if (!tensor) throw new UnsupportedError(`the tensor is ${dtype}, which Espalier does not have`, [dtype]);
-  return { name: proto.name ?? '', tensor };
 }
 
 function decodeModel(bytes: Uint8Array): ModelProto & { graph: GraphProto } {

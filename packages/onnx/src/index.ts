@@ -5,8 +5,8 @@ export type { ExternalData } from './external.ts';
 export {
   type ImportOptions,
   importOnnx,
-  importTensor,
   inspectOnnx,
   type OnnxMetadata,
   type OnnxModel,
 } from './import.ts';
+export { importTensor, importValue } from './values.ts';

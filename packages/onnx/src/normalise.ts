@@ -43,7 +43,7 @@ export function normalise(graph: Graph, context: NormaliseContext, outer: Facts 
   const constants = new Map(graph.constants);
   const facts = new Facts(context.ops, graph, constants, outer);
   // The types of a body's inputs are those of what its node passes in, whatever the file says.
-  if (!outer) for (const { name, dtype, shape } of graph.inputs) facts.values.set(name, { dtype, shape });
+  if (!outer) for (const { name, ...type } of graph.inputs) facts.values.set(name, type);
   const nodes: Node[] = [];
   for (const node of graph.nodes as readonly FileNode[]) {
     const converted = within(`node "${node.name}" (${node.op})`, () => convert(node, context, facts, constants), {
@@ -205,6 +205,7 @@ const fits: Record<AttributeSchema['type'], (value: Attribute) => boolean> = {
   dims: every((value) => isInteger(value) || isString(value)),
   tensor: (value) => typeof value === 'object' && 'dims' in value,
   graph: (value) => isGraph(value),
+  type: (value) => typeof value === 'object' && 'dtype' in value,
 };
 
 /**

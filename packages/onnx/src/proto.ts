@@ -47,14 +47,19 @@ export interface TensorTypeProto {
   shape?: TensorShapeProto;
 }
 
-/** Types other than tensors are only told apart. */
+/** `TypeProto.Sequence` and `TypeProto.Optional`. */
+export interface ElementTypeProto {
+  elemType?: TypeProto;
+}
+
+/** Types that Espalier lacks are only told apart. */
 export interface TypeProto {
   tensorType?: TensorTypeProto;
-  sequenceType?: Uint8Array;
+  sequenceType?: ElementTypeProto;
   mapType?: Uint8Array;
   opaqueType?: Uint8Array;
   sparseTensorType?: Uint8Array;
-  optionalType?: Uint8Array;
+  optionalType?: ElementTypeProto;
 }
 
 export interface ValueInfoProto {
@@ -74,6 +79,7 @@ export interface AttributeProto {
   strings: Uint8Array[];
   tensors: TensorProto[];
   graphs: GraphProto[];
+  tp?: TypeProto;
   /** `AttributeProto.AttributeType` of the specification. */
   type?: number;
   refAttrName?: string;
@@ -161,13 +167,17 @@ const tensorTypeProto = message<TensorTypeProto>('TypeProto.Tensor', {
   shape: one(2, () => tensorShapeProto),
 });
 
-const typeProto = message<TypeProto>('TypeProto', {
+const elementTypeProto: Message<ElementTypeProto> = message('TypeProto.Sequence', {
+  elemType: one(1, () => typeProto),
+});
+
+const typeProto: Message<TypeProto> = message('TypeProto', {
   tensorType: one(1, () => tensorTypeProto),
-  sequenceType: one(4, 'bytes'),
+  sequenceType: one(4, () => elementTypeProto),
   mapType: one(5, 'bytes'),
   opaqueType: one(7, 'bytes'),
   sparseTensorType: one(8, 'bytes'),
-  optionalType: one(9, 'bytes'),
+  optionalType: one(9, () => elementTypeProto),
 });
 
 const valueInfoProto = message<ValueInfoProto>('ValueInfoProto', {
@@ -187,6 +197,7 @@ const attributeProto: Message<AttributeProto> = message('AttributeProto', {
   strings: many(9, 'bytes'),
   tensors: many(10, () => tensorProto),
   graphs: many(11, () => graphProto),
+  tp: one(14, () => typeProto),
   type: one(20, 'int32'),
   refAttrName: one(21, 'string'),
 });
@@ -235,6 +246,33 @@ export const modelProto: Message<ModelProto> = message('ModelProto', {
   functions: many(25, () => functionProto),
 });
 
+/** Of tensors; what else a sequence may hold is skipped. */
+export interface SequenceProto {
+  name?: string;
+  elemType?: number;
+  tensorValues: TensorProto[];
+}
+
+export interface OptionalProto {
+  name?: string;
+  elemType?: number;
+  tensorValue?: TensorProto;
+  sequenceValue?: SequenceProto;
+}
+
+export const sequenceProto: Message<SequenceProto> = message('SequenceProto', {
+  name: one(1, 'string'),
+  elemType: one(2, 'int32'),
+  tensorValues: many(3, () => tensorProto),
+});
+
+export const optionalProto: Message<OptionalProto> = message('OptionalProto', {
+  name: one(1, 'string'),
+  elemType: one(2, 'int32'),
+  tensorValue: one(3, () => tensorProto),
+  sequenceValue: one(5, () => sequenceProto),
+});
+
 /** `AttributeProto.AttributeType`, by number, and the field that holds such a value. */
 export const attributeTypes = new Map([
   [1, ['float', 'f']],
@@ -247,6 +285,7 @@ export const attributeTypes = new Map([
   [8, ['strings', 'strings']],
   [9, ['tensors', 'tensors']],
   [10, ['graphs', 'graphs']],
+  [13, ['type', 'tp']],
 ] as const);
 
 /** `TensorProto.DataType` of those that Espalier has no dtype for. */

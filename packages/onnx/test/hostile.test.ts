@@ -242,7 +242,10 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
     'UNSUPPORTED',
   ],
   'an input of unknown rank': [model({ input: [{ name: 'x', type: { tensorType: { elemType: 1 } } }] }), 'UNSUPPORTED'],
-  'an input that is a sequence': [model({ input: [{ name: 'x', type: { sequenceType: bytes() } }] }), 'UNSUPPORTED'],
+  'an input that is a sequence of nothing': [
+    model({ input: [{ name: 'x', type: { sequenceType: {} } }] }),
+    'UNSUPPORTED',
+  ],
   'an input of negative size': [model({ input: [value('x', 'float32', [-5])] }), 'BAD_FILE'],
   'an input of 2^60 elements': [model({ input: [value('x', 'float32', [2n ** 60n])] }), 'BAD_FILE'],
   'an input whose size overflows': [model({ input: [value('x', 'float32', [2n ** 30n, 2n ** 30n])] }), 'LIMIT'],

@@ -336,7 +336,7 @@ describe('what cannot run', () => {
     const input = [
       value('x'),
       value('c', 'bool', []),
-      { name: 'odd', type: { sequenceType: new Uint8Array(0) } },
+      { name: 'odd', type: { sequenceType: { elemType: { mapType: new Uint8Array(0) } } } },
       value('ids', 'bool', [3]),
     ];
     const error = await importOnnx(model({ input, node: nodes }), { file: 'm.onnx' }).catch((reason) => reason);

@@ -9,7 +9,7 @@ import {
   type Constants,
   callOf,
   type Evaluate,
-  formatShape,
+  formatType,
   type Graph,
   type Inferred,
   type InferredSubgraph,
@@ -18,10 +18,10 @@ import {
   isView,
   type Node,
   type OpTable,
+  runtimeOps,
   type Scope,
   schemaOf,
   sizeOf,
-  type TensorDesc,
   UnsupportedError,
   type ValueFacts,
 } from '@espalier/core';
@@ -37,12 +37,12 @@ export interface PlannedNode {
   readonly name: string;
   readonly op: string;
   readonly domain: string;
-  /** `float32[batch,seq,384]`, '' where left out. */
+  /** `float32[batch,seq,384]` or `sequence(float32[?,384])`, '' where left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /** Ops fused into it. */
   readonly epilogue: readonly string[];
-  /** `view`: only a new shape, nothing is computed. `control`: run by the runtime, branch by branch. */
+  /** `view`: only a new shape, nothing is computed. `control`: run by the runtime: control flow, sequences. */
   readonly kind: 'kernel' | 'view' | 'control';
   readonly backend: string;
   readonly kernel: string;
@@ -95,7 +95,7 @@ export interface Assignment {
   readonly kind: PlannedNode['kind'];
   /** Best first; the first is the plan's choice. Empty for views and control flow. */
   readonly ranked: readonly Candidate[];
-  /** For control flow: its subgraphs, planned, by attribute name. */
+  /** Its subgraphs, planned, by attribute name. */
   readonly branches: ReadonlyMap<string, Planned>;
 }
 
@@ -123,7 +123,6 @@ export interface PlanOptions {
 }
 
 const places = { kernel: 'backend', view: 'view', control: 'host' } as const;
-const controlFlow = new Set(['If', 'Loop', 'Scan']);
 
 /**
  * Plans a graph.
@@ -213,7 +212,7 @@ class Planner {
         0,
         backends.seconds - assignments.reduce((sum, { ranked }) => sum + (ranked[0]?.seconds ?? 0), 0),
       ),
-      nodes: assignments.map((assignment, i) => this.describe(assignment, offers[i]!.refusals)),
+      nodes: assignments.map((assignment, i) => this.describe(assignment, offers[i]!.refusals, scope)),
       passes,
       unfused,
     };
@@ -221,7 +220,7 @@ class Planner {
   }
 
   private kindOf(node: Node): PlannedNode['kind'] {
-    if (node.domain === '' && controlFlow.has(node.op)) return 'control';
+    if (node.domain === '' && runtimeOps.has(node.op)) return 'control';
     const schema = schemaOf(this.options.ops, node);
     return schema && isView(schema, node) ? 'view' : 'kernel';
   }
@@ -329,15 +328,20 @@ class Planner {
     return { of: choice.backends, seconds: choice.seconds };
   }
 
-  private describe({ node, call, kind, ranked, branches }: Assignment, refusals: readonly Refusal[]): PlannedNode {
+  private describe(
+    { node, call, kind, ranked, branches }: Assignment,
+    refusals: readonly Refusal[],
+    scope: Scope,
+  ): PlannedNode {
     const [winner, ...losers] = ranked;
+    const type = (name: string): string => (name === '' ? '' : formatType(scope(name)!));
     const id = (index: number): string => this.options.backends[index]!.id;
     return {
       name: node.name,
       op: node.op,
       domain: node.domain,
-      inputs: call.inputs.map(describeDesc),
-      outputs: call.outputs.map(describeDesc),
+      inputs: node.inputs.map(type),
+      outputs: node.outputs.map(type),
       epilogue: call.epilogue.map((step) => step.op),
       kind,
       backend: winner ? id(winner.backend) : '',
@@ -359,8 +363,4 @@ interface Resolved {
   readonly values: ReadonlyMap<string, ValueFacts>;
   readonly seconds: number;
   readonly reason?: string;
-}
-
-function describeDesc(desc: TensorDesc | undefined): string {
-  return desc ? `${desc.dtype}${formatShape(desc.shape)}` : '';
 }

@@ -58,13 +58,7 @@ export class Frame {
   /** What the plan takes for granted and this run has not shown yet. */
   private assumed: Executable['planned']['inferred']['assumed'];
 
-  constructor(
-    executable: Executable,
-    feeds: Feeds,
-    at: Bindings,
-    options: FrameOptions,
-    parent?: Frame,
-  ) {
+  constructor(executable: Executable, feeds: Feeds, at: Bindings, options: FrameOptions, parent?: Frame) {
     this.executable = executable;
     this.at = at;
     this.options = options;

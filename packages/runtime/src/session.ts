@@ -1,15 +1,29 @@
 /** A plan ready to run, many times and at once. */
 
-import { EspalierError, Slicer, type Tensor, throwIfAborted, type ValueInfo } from '@espalier/core';
+import {
+  ANY_SHAPE,
+  EspalierError,
+  kindOf,
+  Slicer,
+  type Tensor,
+  throwIfAborted,
+  type Value,
+  type ValueInfo,
+  type ValueKind,
+  type ValueType,
+} from '@espalier/core';
 import { type Explanation, explain } from '@espalier/planner';
 import { type Bindings, bindFeeds } from './bind.ts';
 import type { Executable } from './executable.ts';
 import { Frame, type NodeTiming } from './frame.ts';
 
-/** Name, dtype and shape of an input or output; symbols stand for sizes that each run may choose. */
+/** Name, kind, dtype and shape of an input or output; symbols stand for sizes that each run may choose. */
 export interface ValueMetadata {
   readonly name: string;
+  readonly kind: ValueKind;
+  /** The dtype of the tensor, or of those that a sequence or an optional holds. */
   readonly type: ValueInfo['dtype'];
+  /** Its shape, or theirs: then `?` is a size in which they may differ, and `...` alone any number of axes. */
   readonly shape: ValueInfo['shape'];
 }
 
@@ -30,14 +44,16 @@ export interface Session {
   readonly outputMetadata: readonly ValueMetadata[];
   /**
    * Runs the model. Sizes that the model leaves open may differ from run to run; runs may overlap. Feeds must not be
-   * written to until the promise settles; the outputs are the caller's own.
+   * written to until the promise settles; the outputs are the caller's own. A sequence is an array of tensors; an optional
+   * is its element, or null when it is empty (as a feed, it may be left out then). A program that gets such values, as
+   * `outputMetadata` tells, asks for them with `run<Value>(feeds)`.
    * @throws EspalierError `BAD_INPUT`, `SHAPE_MISMATCH`, `ABORTED`, `DISPOSED`
    */
-  run(
-    feeds: Readonly<Record<string, Tensor>>,
+  run<Output extends Value = Tensor>(
+    feeds: Readonly<Record<string, Value | undefined>>,
     fetches?: Fetches | SessionRunOptions,
     options?: SessionRunOptions,
-  ): Promise<Record<string, Tensor>>;
+  ): Promise<Record<string, Output>>;
   /** What runs where, what it was predicted to cost, what it beat and what was refused: plain JSON, a table as text. */
   explain(): Explanation;
   /** Waits for runs that are under way, then gives all memory back. */
@@ -49,16 +65,21 @@ export interface Session {
 /** @param release called when the last run has ended after `dispose` */
 export function createSession(executable: Executable, release: () => void): Session {
   const { graph, plan } = executable.planned;
-  const metadata = ({ name, dtype, shape }: ValueInfo): ValueMetadata => ({ name, type: dtype, shape });
+  const metadata = ({ name, dtype, shape, container }: ValueInfo): ValueMetadata => ({
+    name,
+    kind: kindOf({ container }),
+    type: dtype,
+    shape: container ? (container.shape ?? ANY_SHAPE) : shape,
+  });
   const outputs = graph.outputs.map((name) => metadata({ name, ...typeOf(executable, name) }));
   const running = new Set<Promise<unknown>>();
   let disposed: Promise<void> | undefined;
 
   const start = async (
-    feeds: Readonly<Record<string, Tensor>>,
+    feeds: Readonly<Record<string, Value | undefined>>,
     names: readonly string[],
     options: SessionRunOptions,
-  ): Promise<Record<string, Tensor>> => {
+  ): Promise<Record<string, Value>> => {
     throwIfAborted(options.signal);
     const at: Bindings = {};
     const given = new Map(Object.entries(feeds));
@@ -85,7 +106,11 @@ export function createSession(executable: Executable, release: () => void): Sess
     outputNames: graph.outputs,
     inputMetadata: graph.inputs.map(metadata),
     outputMetadata: outputs,
-    async run(feeds, second, third) {
+    async run<Output extends Value>(
+      feeds: Readonly<Record<string, Value | undefined>>,
+      second?: Fetches | SessionRunOptions,
+      third?: SessionRunOptions,
+    ) {
       if (disposed) throw new EspalierError('DISPOSED', 'this session was disposed: load the model again');
       const [fetches, options] = isOptions(second) ? [undefined, second] : [second, third ?? {}];
       const names =
@@ -104,7 +129,7 @@ export function createSession(executable: Executable, release: () => void): Sess
       const run = start(feeds, names, options);
       running.add(run);
       try {
-        return await run;
+        return (await run) as Record<string, Output>;
       } finally {
         running.delete(run);
       }
@@ -125,8 +150,8 @@ function isOptions(value: Fetches | SessionRunOptions | undefined): value is Ses
   );
 }
 
-function typeOf(executable: Executable, name: string): Pick<ValueInfo, 'dtype' | 'shape'> {
-  const { dtype, shape } =
+function typeOf(executable: Executable, name: string): ValueType {
+  const { dtype, shape, container } =
     executable.facts(name) ?? executable.planned.graph.inputs.find((input) => input.name === name)!;
-  return { dtype, shape };
+  return { dtype, shape, container };
 }

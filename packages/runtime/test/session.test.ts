@@ -45,8 +45,8 @@ function expected(x: Tensor): number[] {
 describe('sessions', () => {
   it('run with any size for the dimensions left open, by one plan', async () => {
     const session = await sessionOf(mlp);
-    expect(session.inputMetadata).toEqual([{ name: 'x', type: 'float32', shape: ['batch', 3] }]);
-    expect(session.outputMetadata).toEqual([{ name: 'y', type: 'float32', shape: ['batch', 2] }]);
+    expect(session.inputMetadata).toEqual([{ name: 'x', kind: 'tensor', type: 'float32', shape: ['batch', 3] }]);
+    expect(session.outputMetadata).toEqual([{ name: 'y', kind: 'tensor', type: 'float32', shape: ['batch', 2] }]);
     for (const batch of [1, 5, 0, 33, 1]) {
       const x = ramp([batch, 3]);
       const { y } = await session.run({ x });

@@ -1,6 +1,6 @@
 /** Says how a result differs from what ONNX expects. */
 
-import { type DType, dtypes, fromBFloat16, fromFloat16, readNibble, type Tensor } from '@espalier/core';
+import { type DType, dtypes, fromBFloat16, fromFloat16, readNibble, type Tensor, type Value } from '@espalier/core';
 
 interface Tolerance {
   readonly relative: number;
@@ -23,7 +23,26 @@ const halves: Partial<Record<DType, Tolerance>> = {
  * What is wrong with `actual`, undefined where nothing is.
  * @param absolute at least this far from the expected value a float may be; infinite to compare only dtype and shape
  */
-export function difference(actual: Tensor, expected: Tensor, absolute = 0): string | undefined {
+export function difference(actual: Value, expected: Value, absolute = 0): string | undefined {
+  const [kind, wanted] = [describe(actual), describe(expected)];
+  if (kind !== wanted) return `is ${kind}, not ${wanted}`;
+  const all = tensorsIn(expected);
+  for (const [i, tensor] of tensorsIn(actual).entries()) {
+    const found = tensorDifference(tensor, all[i]!, absolute);
+    if (found !== undefined) return Array.isArray(actual) ? `at ${i} ${found}` : found;
+  }
+  return undefined;
+}
+
+function describe(value: Value): string {
+  return value === null ? 'empty' : Array.isArray(value) ? `a sequence of ${value.length}` : 'a tensor';
+}
+
+function tensorsIn(value: Value): readonly Tensor[] {
+  return value === null ? [] : [value].flat();
+}
+
+function tensorDifference(actual: Tensor, expected: Tensor, absolute: number): string | undefined {
   if (actual.type !== expected.type) return `is ${actual.type}, not ${expected.type}`;
   if (String(actual.dims) !== String(expected.dims)) return `has shape [${actual.dims}], not [${expected.dims}]`;
   if (absolute === Number.POSITIVE_INFINITY) return undefined;

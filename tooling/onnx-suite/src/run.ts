@@ -1,7 +1,7 @@
 /** Runs one case: imports the model, makes a session, feeds it, compares. */
 
-import { onnxOps, type Tensor, UnsupportedError } from '@espalier/core';
-import { importOnnx, importTensor, inspectOnnx } from '@espalier/onnx';
+import { onnxOps, UnsupportedError, type Value } from '@espalier/core';
+import { importOnnx, importValue, inspectOnnx } from '@espalier/onnx';
 import type { Runtime, Session } from '@espalier/runtime';
 import type { Case, DataSet } from './archive.ts';
 import { difference } from './compare.ts';
@@ -51,12 +51,12 @@ export async function runCase(test: Case, runtime: Runtime): Promise<Result> {
 async function runSet(session: Session, { inputs, outputs }: DataSet, absolute: number): Promise<string[]> {
   if (inputs.length !== session.inputNames.length)
     return [`has ${inputs.length} inputs for ${session.inputNames.join(', ')}`];
-  const feeds: Record<string, Tensor> = Object.fromEntries(
-    session.inputNames.map((name, i) => [name, importTensor(inputs[i]!).tensor]),
+  const feeds: Record<string, Value> = Object.fromEntries(
+    session.inputMetadata.map(({ name, kind }, i) => [name, importValue(inputs[i]!, kind).value]),
   );
-  const results = await session.run(feeds);
-  return session.outputNames.flatMap((name, i) => {
-    const found = difference(results[name]!, importTensor(outputs[i]!).tensor, absolute);
+  const results = await session.run<Value>(feeds);
+  return session.outputMetadata.flatMap(({ name, kind }, i) => {
+    const found = difference(results[name]!, importValue(outputs[i]!, kind).value, absolute);
     return found === undefined ? [] : [`output ${name} ${found}`];
   });
 }

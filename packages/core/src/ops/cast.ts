@@ -2,7 +2,7 @@
 
 import { allDTypes, type DType, dtypeFromOnnx, dtypes, floats } from '../dtype.ts';
 import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, valueKinds } from './define.ts';
 import { element, elementContents } from './elementwise.ts';
 
 /** The dtype that attribute `name` gives by ONNX's number, undefined where it is absent or 0. */
@@ -51,10 +51,11 @@ export const cast: readonly OpSchema[] = [
   op('Identity', [1, 13, 14, 16, 19, 21, 23, 24, 25], {
     widened: [13, 14, 16, 19, 21, 23, 24, 25],
     types: { V: allDTypes },
+    kinds: { V: valueKinds },
     inputs: params('input:V'),
     outputs: params('output:V'),
     view: true,
-    infer: (c) => c.output(0, c.shape(0), { contents: c.contents(0) }),
+    infer: (c) => c.output(0, c.shape(0), { contents: c.contents(0), container: c.input(0).container }),
   }),
   op('Dropout', [1, 6, 7, 10, 12, 13, 22], {
     widened: [13, 22],

@@ -1,17 +1,18 @@
 /** If, Loop and Scan: what their outputs are, from what their subgraphs make. The runtime executes them. */
 
+import { formatType, hideSizes, joinContainers, kindOf, widerContainer } from '../container.ts';
 import { type Dim, dim } from '../dim.ts';
 import { allDTypes } from '../dtype.ts';
-import { type Graph, isGraph, subgraphs, type TensorDesc } from '../graph.ts';
+import { type Graph, isGraph, subgraphs, type ValueType } from '../graph.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
 import { common } from './contents.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, valueKinds } from './define.ts';
 
 /** Subgraphs in subgraphs; each level may infer the one within three times. */
 const MAX_DEPTH = 8;
 
-function graphOf(c: Inference, name: string): Graph {
+export function graphOf(c: Inference, name: string): Graph {
   const graph = c.attrs[name];
   if (!isGraph(graph)) c.fail(`its attribute "${name}" is not a graph`);
   if (depthOf(graph) > MAX_DEPTH) c.unsupported(`subgraphs nest deeper than ${MAX_DEPTH}`);
@@ -49,11 +50,17 @@ function branch(c: Inference): void {
     const [[a, lower], [b] = []] = results
       .map(({ outputs, graph }) => [outputs[i], graph] as const)
       .sort(([x], [y]) => x.shape.length - y.shape.length);
+    if (b && (a.dtype !== b.dtype || kindOf(a) !== kindOf(b)))
+      c.fail(`its branches make ${formatType(a)} and ${formatType(b)} as output ${i}`);
+    if (a.container) {
+      const containers = results.map(({ outputs }) => hideSizes(outputs[i].container!, hidden));
+      c.output(i, [], { dtype: a.dtype, container: containers.reduce(joinContainers) });
+      continue;
+    }
     if (b && b.shape.length !== a.shape.length && !isSqueezed(lower, i))
       c.unsupported(
         `its branches make ${formatShape(a.shape)} and ${formatShape(b.shape)} as output ${i}, of other ranks`,
       );
-    if (b && a.dtype !== b.dtype) c.fail(`its branches make ${a.dtype} and ${b.dtype} as output ${i}`);
     const other = b?.shape.length === a.shape.length ? b.shape : a.shape;
     const isOpen = (d: Dim, axis: number): boolean => dim.equal(d, other[axis]) !== true || mentions(hidden, d);
     const shape = a.shape.map((d, axis) => (isOpen(d, axis) ? c.fresh(i, axis) : d));
@@ -63,22 +70,25 @@ function branch(c: Inference): void {
 }
 
 interface Iterated {
-  readonly carried: readonly TensorDesc[];
+  readonly carried: readonly ValueType[];
   /** The body's outputs after the carried ones. */
-  readonly others: readonly TensorDesc[];
+  readonly others: readonly ValueType[];
   /** Symbols that differ from one iteration to the next, or stay inside. */
   readonly hidden: ReadonlySet<Dim>;
 }
 
-/** Infers a body that is run again on what it makes: carried sizes that an iteration changes become symbols. */
+/**
+ * Infers a body that is run again on what it makes: carried sizes that an iteration changes become symbols, carried sequences
+ * what holds the tensors of all iterations.
+ */
 function iterate(
   c: Inference,
   body: Graph,
-  initial: readonly TensorDesc[],
-  inputs: (carried: readonly TensorDesc[]) => readonly TensorDesc[],
+  initial: readonly ValueType[],
+  inputs: (carried: readonly ValueType[]) => readonly ValueType[],
   outputsBefore: number,
 ): Iterated {
-  let carried = initial.map(({ dtype, shape }): TensorDesc => ({ dtype, shape }));
+  let carried = initial.map(({ dtype, shape, container }): ValueType => ({ dtype, shape, container }));
   const changing = new Set<Dim>();
   for (let pass = 0; ; pass++) {
     const { outputs, fresh } = c.subgraph(body, inputs(carried));
@@ -87,19 +97,29 @@ function iterate(
       c.fail(
         `its body has ${outputs.length} outputs for ${carried.length} carried values and ${c.outputCount} outputs`,
       );
-    const changes = carried.map(({ dtype, shape }, i) => {
+    const inside = new Set<Dim>([...fresh, ...changing]);
+    const containers = carried.map(({ container }, i) => {
+      if (!container || !made[i].container) return container;
+      const wider = widerContainer(container, hideSizes(made[i].container, inside), pass > 0);
+      if (wider !== container && pass > 1) c.unsupported(`its body makes ${formatType(made[i])} of carried value ${i}`);
+      return wider;
+    });
+    const changes = carried.map(({ dtype, shape, container }, i) => {
       if (made[i].dtype !== dtype) c.fail(`its body turns carried value ${i} from ${dtype} to ${made[i].dtype}`);
+      if (kindOf(made[i]) !== kindOf({ container }))
+        c.unsupported(`its body makes ${formatType(made[i])} of carried value ${i}, ${formatType(carried[i])} before`);
       if (made[i].shape.length !== shape.length)
         c.unsupported(
           `its body makes ${formatShape(made[i].shape)} of carried value ${i}, ${formatShape(shape)} before`,
         );
       return shape.map((d, axis) => !changing.has(d) && dim.equal(d, made[i].shape[axis]) !== true);
     });
-    if (!changes.flat().includes(true))
-      return { carried, others: made.slice(carried.length), hidden: new Set<Dim>([...fresh, ...changing]) };
+    if (!changes.flat().includes(true) && containers.every((container, i) => container === carried[i].container))
+      return { carried, others: made.slice(carried.length), hidden: inside };
     // Where a change brings another, all sizes are taken as changing: then the next pass is the last.
     carried = carried.map(({ dtype, shape }, i) => ({
       dtype,
+      container: containers[i],
       shape: shape.map((d, axis) => (changing.has(d) || !(changes[i][axis] || pass > 0) ? d : c.fresh(i, axis))),
     }));
     carried.forEach(({ shape }, i) => {
@@ -114,9 +134,11 @@ function sayIterated(
   { carried, others, hidden }: Iterated,
   stack: (shape: readonly Dim[], i: number) => readonly Dim[],
 ): void {
-  carried.forEach(({ dtype, shape }, i) => void c.output(i, shape, { dtype }));
-  others.forEach(({ dtype, shape }, i) => {
+  carried.forEach(({ dtype, shape, container }, i) => void c.output(i, shape, { dtype, container }));
+  others.forEach(({ dtype, shape, container }, i) => {
     const output = carried.length + i;
+    if (container)
+      c.fail(`its body gives out ${formatType({ dtype, shape, container })} to be stacked as output ${output}`);
     const open = shape.map((d, axis) => (mentions(hidden, d) ? c.fresh(output, 1 + axis) : d));
     c.output(output, stack(open, i), { dtype });
   });
@@ -124,7 +146,7 @@ function sayIterated(
 
 function loop(c: Inference): void {
   const initial = Array.from({ length: Math.max(0, c.inputCount - 2) }, (_, i) => c.input(2 + i));
-  const own: readonly TensorDesc[] = [
+  const own: readonly ValueType[] = [
     { dtype: 'int64', shape: [] },
     { dtype: 'bool', shape: [] },
   ];
@@ -145,7 +167,7 @@ function scan(c: Inference): void {
   };
   list('scan_input_directions', scanned);
   let length: Dim | undefined;
-  const elements = list('scan_input_axes', scanned).map((given, i): TensorDesc => {
+  const elements = list('scan_input_axes', scanned).map((given, i): ValueType => {
     const { dtype, shape } = c.input(states + i);
     const axis = normalizeAxis(given, shape.length);
     length = common(c, length ?? shape[axis], shape[axis], `the length of its scan input ${i}`);
@@ -160,6 +182,7 @@ function scan(c: Inference): void {
 
 const later = [16, 19, 21, 23, 24, 25];
 const types = { V: allDTypes, B: ['bool'], I: ['int64'] } as const;
+const kinds = { V: valueKinds };
 
 export const controlFlow: readonly OpSchema[] = [
   op('If', [1, 11, 13, ...later], {
@@ -173,6 +196,7 @@ export const controlFlow: readonly OpSchema[] = [
   op('Loop', [1, 11, 13, ...later], {
     widened: [11, 13, ...later],
     types,
+    kinds,
     inputs: params('M?:I', 'cond?:B', '...~v_initial?:V'),
     outputs: params('...~v_final_and_scan_outputs?:V'),
     attributes: { body: attr.required('graph') },

@@ -1,5 +1,6 @@
 /** Short forms for writing schemas. */
 
+import type { ValueKind } from '../graph.ts';
 import type { AttributeSchema, Inference, OpSchema, ParamSchema } from '../schema.ts';
 
 /**
@@ -18,6 +19,8 @@ export function params(...texts: readonly string[]): ParamSchema[] {
     };
   });
 }
+
+export const valueKinds: readonly ValueKind[] = ['tensor', 'sequence', 'optional', 'optional(sequence)'];
 
 /** A schema in ONNX's domain, with one input `X:T` and one output `Y:T` unless said otherwise. */
 export function op(

@@ -22,6 +22,7 @@ import { recurrents } from './recurrent.ts';
 import { reductions } from './reduce.ts';
 import { resample } from './resample.ts';
 import { selections } from './select.ts';
+import { sequences } from './sequence.ts';
 import { shapes } from './shapes.ts';
 import { signal } from './signal.ts';
 import { strings } from './strings.ts';
@@ -42,6 +43,7 @@ export const onnxOps: OpTable = /* @__PURE__ */ opTable(
   selections,
   tfIdf,
   controlFlow,
+  sequences,
   matmul,
   conv,
   einsum,
@@ -53,4 +55,9 @@ export const onnxOps: OpTable = /* @__PURE__ */ opTable(
   reductions,
   resample,
   signal,
+);
+
+/** Ops of ONNX's own domain that the runtime does itself, on values in host memory: no backend has to know them. */
+export const runtimeOps: ReadonlySet<string> = /* @__PURE__ */ new Set(
+  [...controlFlow, ...sequences].map(({ name }) => name),
 );
