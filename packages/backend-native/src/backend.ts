@@ -6,6 +6,7 @@ import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
+import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
@@ -18,8 +19,13 @@ export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 /** The table. */
 const table: readonly NativeKernel[] = [...matmul, ...attention, ...pointwise, ...softmax, ...normalization];
 
+export interface NativeOptions extends EngineOptions {
+  /** What kernels may round to for speed: nothing below float32 unless asked. */
+  readonly precision?: 'float32' | 'bfloat16';
+}
+
 /** The backend, or in one line why this host has none: the next backend serves then. */
-export function createNativeBackend(options: EngineOptions = {}): NativeBackend | { readonly reason: string } {
+export function createNativeBackend(options: NativeOptions = {}): NativeBackend | { readonly reason: string } {
   const engine = startEngine(options);
   if ('reason' in engine) return engine;
   const { memory } = engine;
@@ -28,7 +34,7 @@ export function createNativeBackend(options: EngineOptions = {}): NativeBackend 
     apiVersion: 1,
     features: engine.features,
     limits: { alignment: 64, maxBufferBytes: MAX_BUFFER_BYTES, threads: engine.team },
-    kernels: table.map(
+    kernels: [...table, ...(options.precision === 'bfloat16' ? matmulBf16 : [])].map(
       (row): Kernel<NativeProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),
     ),
     calibrate: (signal) => calibrate(engine, signal),

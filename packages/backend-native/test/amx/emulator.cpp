@@ -138,7 +138,7 @@ struct Instruction {
   uint8_t opcode = 0;
   bool isMemory = false;
   int reg = 0, rm = 0;
-  int64_t base = 0, stride = 0;
+  int64_t base = 0, index = 0;  // of tiles the index is what lies between rows
   bool hasSib = false;
   int length = 0;
 
@@ -180,8 +180,8 @@ struct Instruction {
     if (rm == 4) {
       hasSib = true;
       const uint8_t sib = at[length++];
-      const int index = (sib >> 3 & 7) | x;
-      if (index != 4) stride = general(index) << (sib >> 6);
+      const int register_ = (sib >> 3 & 7) | x;
+      if (register_ != 4) index = general(register_) << (sib >> 6);
       hasBase = !(mod == 0 && (sib & 7) == 5);
       if (hasBase) base = general((sib & 7) | b);
     } else {
@@ -195,8 +195,8 @@ struct Instruction {
 
 // False for what is not AMX.
 bool emulate(const Instruction& i, Fault* fault) {
-  auto* memory = reinterpret_cast<uint8_t*>(i.base);
   if (i.opcode == 0x49 && i.isMemory && i.reg == 0 && i.other == 0) {
+    auto* memory = reinterpret_cast<uint8_t*>(i.base + i.index);
     if (i.prefix == 0) {
       *fault = configure(memory);
       return true;
@@ -218,7 +218,8 @@ bool emulate(const Instruction& i, Fault* fault) {
     }
   }
   if (i.opcode == 0x4b && i.hasSib && i.reg < kTiles && i.other == 0 && i.prefix > 0) {
-    *fault = i.prefix == 2 ? store(i.reg, memory, i.stride) : load(i.reg, memory, i.stride);
+    auto* first = reinterpret_cast<uint8_t*>(i.base);
+    *fault = i.prefix == 2 ? store(i.reg, first, i.index) : load(i.reg, first, i.index);
     return true;
   }
   if ((i.opcode == 0x5e || (i.opcode == 0x5c && i.prefix == 2)) && !i.isMemory && i.reg < kTiles && i.rm < kTiles && i.other < kTiles) {

@@ -40,7 +40,7 @@ function config(shapes: Shapes, change: (bytes: Uint8Array) => void = () => {}):
   return bytes;
 }
 
-/** C + A times B to OUT, and the configuration to STORED: the buffer is at the address that the argument block begins with, the stride of A, B and C in rows behind it. */
+/** Takes each form of address once. C + A times B to OUT, and the configuration to STORED: the buffer is at the address that the argument block begins with, the stride of A, B and C in rows behind it. */
 function emit(product: Product): Uint8Array {
   const a = new Assembler();
   a.mov(rax, at(rdi), 0);
@@ -48,16 +48,15 @@ function emit(product: Product): Uint8Array {
   a.mov(r9, rcx);
   a.shr(r9, 1);
   a.movi(rdx, 64);
-  a.ldtilecfg(at(rax), CONFIG);
+  a.ldtilecfg(at(rax, rdx, 4), CONFIG - 256);
   a.tileloadd(tmm(1), at(rax, rcx), A);
-  // Each form of address once.
   a.lea(r8, at(rax), B);
   a.tileloaddt1(tmm(2), at(r8, rcx));
   a.tilezero(tmm(0));
   a.tileloadd(tmm(0), at(rax, r9, 2), C);
   a[product](tmm(0), tmm(1), tmm(2));
   a.tilestored(at(rax, rdx), OUT, tmm(0));
-  a.sttilecfg(at(rax), STORED);
+  a.sttilecfg(at(rax, rdx), STORED - 64);
   a.tilerelease();
   a.ret();
   return a.finish().slice();

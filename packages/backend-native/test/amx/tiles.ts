@@ -35,7 +35,9 @@ export function findTiles(): Tiles | { readonly reason: string } {
 function compile(): string | undefined {
   const source = join(here, 'emulator.cpp');
   if (existsSync(emulatorFile) && statSync(emulatorFile).mtimeMs > statSync(source).mtimeMs) return undefined;
-  const { include_dir: include } = createRequire(import.meta.url)('node-api-headers') as { include_dir: string };
+  // The addon's headers are the build's.
+  const headers = createRequire(join(here, '../../../../tooling/build/package.json'))('node-api-headers');
+  const { include_dir: include } = headers as { include_dir: string };
   mkdirSync(dirname(emulatorFile), { recursive: true });
   // Another test may be loading the file at this moment.
   const fresh = `${emulatorFile}.${process.pid}`;

@@ -1,0 +1,291 @@
+/**
+ * The code of a product of rows that were rounded to bfloat16 before with weights that were packed as such: for each panel and
+ * block of rows of a unit the sums, and from there through the epilogue into the result. K and N are constant; rows are arguments.
+ */
+
+import {
+  type Assembler,
+  at,
+  edx,
+  type Gpr,
+  type Label,
+  qword,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  type Vector,
+  zmm,
+} from '@espalier/x64';
+import { type Epilogue, emitSteps, MOST_OPERANDS } from '../matmul/epilogue.ts';
+import { avx512 as vectors } from '../matmul/isa.ts';
+import {
+  emitTileConfiguration,
+  emitTileProduct,
+  PANEL_COLUMNS,
+  PANEL_ROW_BYTES,
+  TILE_ROWS,
+  TILE_STEPS,
+  tileRegisters,
+} from '../tiles.ts';
+import type { Unit } from './unit.ts';
+
+/** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
+export const argumentWords = [
+  'scratch',
+  'threadBytes',
+  'weights',
+  'blocks',
+  'blockRows',
+  'tallBlocks',
+  'blocksPerUnit',
+  'rowGroups',
+  'panelsPerUnit',
+  'columnGroups',
+] as const;
+
+/** What a unit keeps in memory, before its block of sums; then the addresses of operands. */
+const localWords = ['panel', 'panelEnd', 'blockStart', 'blockEnd', 'block', 'row', 'rows', 'a', 'c'] as const;
+const LOCAL_BYTES = Math.ceil((localWords.length + MOST_OPERANDS) / 8) * 64;
+
+/** Bytes of scratch memory that each thread needs. */
+export const threadBytes = ({ rows }: Unit): number => LOCAL_BYTES + rows * PANEL_ROW_BYTES;
+
+export interface Shape {
+  readonly unit: Unit;
+  /** Numbers of rows that blocks have, greatest first. */
+  readonly heights: readonly number[];
+  readonly n: number;
+  /** Pairs along K, filled up. */
+  readonly steps: number;
+  /** Bytes from row to row of A. */
+  readonly pitch: number;
+  readonly epilogue: Epilogue;
+}
+
+const args = at(rdi);
+const thread = at(rbx);
+const argument = (name: (typeof argumentWords)[number]): number => 8 * argumentWords.indexOf(name);
+const rowStep = (operand: number): number => 8 * (argumentWords.length + operand);
+const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
+const operandLocal = (operand: number): number => 8 * (localWords.length + operand);
+
+const { aAt, bAt } = tileRegisters;
+const [resultAt, sumsAt] = [rax, rdx];
+const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
+
+const VECTOR_BYTES = PANEL_ROW_BYTES / 2;
+/** Steps in a round of the loop over vectors, and between a line of a panel being fetched and used. */
+const UNROLL = 4;
+const PREFETCH = 12;
+/** Sums that hide the latency of a multiply-add. */
+const LEAST_SUMS = 8;
+
+/** Entry: args in rdi, unit in rsi, thread in rdx. */
+export function emitProduct(a: Assembler, shape: Shape): void {
+  const { unit, n, epilogue } = shape;
+  const panels = Math.ceil(n / PANEL_COLUMNS);
+  const rest = n % PANEL_COLUMNS;
+  a.imul(rdx, args, argument('threadBytes'));
+  a.mov(rbx, rdx);
+  a.add(rbx, args, argument('scratch'));
+  if (rest > 0) {
+    a.movi(rcx, rest % vectors.lanes || vectors.lanes);
+    vectors.setMask(a);
+  }
+  a.mov(rax, rsi);
+  takeRange(a, 'rowGroups', 'blocksPerUnit', 'blockStart', () => a.mov(rcx, args, argument('blocks')));
+  takeRange(a, 'columnGroups', 'panelsPerUnit', 'panel', () => a.movi(rcx, panels));
+  // What is left of the unit's number is that of the matrix.
+  const entries = 2 + epilogue.operands.length;
+  a.imuli(rax, rax, 8 * entries);
+  for (let i = 0; i < entries; i++) {
+    a.mov(rcx, at(rdi, rax), rowStep(epilogue.operands.length) + 8 * i);
+    a.mov(thread, local('a') + 8 * i, rcx);
+  }
+  if (unit.hasTiles) {
+    a.mov(rcx, args, argument('blockRows'));
+    // One row more where there are tall blocks: carry says that there are none.
+    a.cmpi(qword(args), argument('tallBlocks'), 1);
+    a.sbbi(rcx, -1);
+    emitTileConfiguration(a, rcx);
+  }
+  const nextPanel = a.here();
+  a.mov(rax, thread, local('blockStart'));
+  a.mov(thread, local('block'), rax);
+  const nextBlock = a.here();
+  emitBlock(a, shape);
+  const stored = a.label();
+  if (rest === 0) {
+    emitFinish(a, epilogue, n, 2, false);
+  } else {
+    const last = a.label();
+    if (panels > 1) {
+      a.cmpi(qword(thread), local('panel'), panels - 1);
+      a.je(last);
+      emitFinish(a, epilogue, n, 2, false);
+      a.jmp(stored);
+    }
+    a.bind(last);
+    emitFinish(a, epilogue, n, rest > vectors.lanes ? 2 : 1, true);
+  }
+  a.bind(stored);
+  next(a, 'block', nextBlock);
+  next(a, 'panel', nextPanel);
+  a.ret();
+}
+
+/** Takes the part of rax that says which of `groups` the unit is in; stores where that begins and ends: rcx at most. */
+function takeRange(
+  a: Assembler,
+  groups: 'rowGroups' | 'columnGroups',
+  per: 'blocksPerUnit' | 'panelsPerUnit',
+  start: 'blockStart' | 'panel',
+  most: () => void,
+): void {
+  a.xor(edx, edx);
+  a.div(qword(args), argument(groups));
+  a.imul(rdx, args, argument(per));
+  a.mov(thread, local(start), rdx);
+  a.add(rdx, args, argument(per));
+  most();
+  a.cmp(rdx, rcx);
+  a.cmova(rdx, rcx);
+  // Where a range ends is behind where it begins.
+  a.mov(thread, local(start) + 8, rdx);
+}
+
+/** Counts on, and jumps while there is more. */
+function next(a: Assembler, index: 'block' | 'panel', loop: Label): void {
+  a.mov(rax, thread, local(index));
+  a.inc(rax);
+  a.mov(thread, local(index), rax);
+  a.cmp(rax, thread, local(index === 'block' ? 'blockEnd' : 'panelEnd'));
+  a.jb(loop);
+}
+
+/** The sums of a block into scratch memory. */
+function emitBlock(a: Assembler, shape: Shape): void {
+  const { unit, heights, steps, pitch } = shape;
+  const panelBytes = steps * PANEL_ROW_BYTES;
+  a.mov(rax, thread, local('block'));
+  a.mov(rdx, args, argument('tallBlocks'));
+  a.mov(rcx, args, argument('blockRows'));
+  a.mov(rsi, rcx);
+  a.imul(rsi, rax);
+  a.cmp(rax, rdx);
+  a.cmovb(rdx, rax);
+  a.add(rsi, rdx);
+  a.cmp(rax, args, argument('tallBlocks'));
+  // Carry, which says that the block is a tall one, makes it one row more.
+  a.adci(rcx, 0);
+  a.mov(thread, local('row'), rsi);
+  a.mov(thread, local('rows'), rcx);
+  a.imuli(aAt, rsi, pitch);
+  a.add(aAt, thread, local('a'));
+  a.mov(bAt, thread, local('panel'));
+  a.imuli(bAt, bAt, panelBytes);
+  a.add(bAt, args, argument('weights'));
+  if (unit.hasTiles) {
+    const { lowerAt, pitch: pitchIn, aheadAt } = tileRegisters;
+    a.movi(pitchIn, pitch);
+    a.lea(lowerAt, at(aAt), TILE_ROWS * pitch);
+    // Blocks share in fetching the next panel.
+    a.mov(aheadAt, rax);
+    a.sub(aheadAt, thread, local('blockStart'));
+    a.imuli(aheadAt, aheadAt, panelBytes / 4);
+    a.lea(aheadAt, at(aheadAt, bAt), panelBytes);
+    a.lea(rsi, thread, LOCAL_BYTES);
+  }
+  const done = a.label();
+  const labels = heights.map(() => a.label());
+  for (let i = labels.length - 1; i > 0; i--) {
+    a.cmpi(rcx, heights[i]!);
+    a.jbe(labels[i]!);
+  }
+  for (const [i, rows] of heights.entries()) {
+    a.bind(labels[i]!);
+    if (unit.hasTiles) emitTileProduct(a, 'tdpbf16ps', rows > TILE_ROWS, steps / TILE_STEPS, rsi);
+    else emitVectors(a, rows, steps, pitch);
+    if (i < labels.length - 1) a.jmp(done);
+  }
+  a.bind(done);
+}
+
+/** The same with vectors: pairs of A broadcast against a row of the panel. */
+function emitVectors(a: Assembler, rows: number, steps: number, pitch: number): void {
+  // Blocks of few rows add steps up apart, so that no sum waits for itself.
+  let sets = 1;
+  while (sets < UNROLL && 2 * rows * sets < LEAST_SUMS) sets *= 2;
+  const sum = (set: number, r: number, v: number): Vector => zmm((set * rows + r) * 2 + v);
+  for (let i = 0; i < 2 * sets * rows; i++) a.vpxord(zmm(i), zmm(i), zmm(i));
+  const step = (u: number): void => {
+    const right = [zmm(28), zmm(29)];
+    for (const [v, to] of right.entries()) {
+      a.vmovups(to, at(bAt), u * PANEL_ROW_BYTES + v * VECTOR_BYTES);
+      a.prefetcht0(at(bAt), (u + PREFETCH) * PANEL_ROW_BYTES + v * VECTOR_BYTES);
+    }
+    for (let r = 0; r < rows; r++) {
+      const left = zmm(30 + (r % 2));
+      a.vbroadcastss(left, at(aAt), r * pitch + 4 * u);
+      for (const [v, x] of right.entries()) a.vdpbf16ps(sum(u % sets, r, v), left, x);
+    }
+  };
+  const rounds = Math.floor(steps / UNROLL);
+  if (rounds > 0) {
+    a.movi(rcx, rounds);
+    a.align(32);
+    const round = a.here();
+    for (let u = 0; u < UNROLL; u++) step(u);
+    a.addi(aAt, 4 * UNROLL);
+    a.addi(bAt, UNROLL * PANEL_ROW_BYTES);
+    a.dec(rcx);
+    a.jnz(round);
+  }
+  for (let u = 0; u < steps % UNROLL; u++) step(u);
+  for (let half = sets / 2; half >= 1; half /= 2)
+    for (let i = 0; i < 2 * half * rows; i++) a.vaddps(zmm(i), zmm(i), zmm(i + 2 * half * rows));
+  for (let i = 0; i < 2 * rows; i++) a.vmovups(thread, LOCAL_BYTES + i * VECTOR_BYTES, zmm(i));
+}
+
+/** The block's sums through the epilogue into the result. */
+function emitFinish(a: Assembler, epilogue: Epilogue, n: number, count: number, masked: boolean): void {
+  const { operands } = epilogue;
+  const addresses = operands.map((_, i) => operandsAt[i]!);
+  a.mov(rdx, thread, local('row'));
+  a.mov(rcx, thread, local('panel'));
+  a.shl(rcx, Math.log2(PANEL_ROW_BYTES));
+  a.imuli(resultAt, rdx, 4 * n);
+  a.add(resultAt, thread, local('c'));
+  a.add(resultAt, rcx);
+  for (const [i, { perColumn }] of operands.entries()) {
+    const address = addresses[i]!;
+    a.mov(address, rdx);
+    a.imul(address, args, rowStep(i));
+    a.add(address, thread, operandLocal(i));
+    if (perColumn) a.add(address, rcx);
+  }
+  a.mov(rcx, thread, local('rows'));
+  a.lea(sumsAt, thread, LOCAL_BYTES);
+  const row = a.here();
+  for (let v = 0; v < count; v++) a.vmovups(zmm(v), at(sumsAt), v * VECTOR_BYTES);
+  const sources = addresses.map((register) => at(register));
+  emitSteps(a, vectors, epilogue, sources, count, masked);
+  for (let v = 0; v < count; v++) vectors.store(a, at(resultAt), v * VECTOR_BYTES, zmm(v), masked && v === count - 1);
+  a.addi(sumsAt, PANEL_ROW_BYTES);
+  a.addi(resultAt, 4 * n);
+  for (const [i, address] of addresses.entries()) a.add(address, args, rowStep(i));
+  a.dec(rcx);
+  a.jnz(row);
+}
