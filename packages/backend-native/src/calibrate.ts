@@ -1,8 +1,9 @@
 /** What this machine does in a second, measured with emitted loops. */
 
 import { type Rates, throwIfAborted } from '@espalier/core';
-import { Assembler, at, rcx, rdi, rdx, rsi, tmm, ymm, zmm } from '@espalier/x64';
+import { Assembler, at, rcx, rdi, rdx, rsi, tmm, type Vector, ymm, zmm } from '@espalier/x64';
 import { loadCode } from './code.ts';
+import type { NativeFeature } from './cpu.ts';
 import type { StartedEngine } from './engine.ts';
 import { BLOCK_ROWS, emitTileConfiguration } from './kernels/tiles.ts';
 
@@ -13,28 +14,28 @@ const TILE_ROUNDS = 1000;
 const COPY_BYTES = 1 << 22;
 
 /**
- * Rates of one thread: `fma` (float32 multiply-adds a second), `bytes` (copied from beyond the second-level cache), `call` (seconds per
- * command), where there are such, `bf16` (multiply-adds by vectors of pairs) and `amx` (of bytes by tiles); `threads` says how many of them a run has. `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 30 ms.
+ * Rates of one thread: `fma` (float32 multiply-adds a second) and `bytes` (copied from beyond the second-level cache); where there are such,
+ * `dot` (multiply-adds of bytes by vectors), `bf16` (by vectors of pairs) and `amx` (of bytes by tiles); `call` (seconds per command).
+ * `threads` says how many of them a run has, `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 30 ms.
  */
 export async function calibrate(engine: StartedEngine, signal?: AbortSignal): Promise<Rates> {
-  const wide = engine.features.has('avx512');
-  const [bf16, amx] = [engine.features.has('avx512-bf16'), engine.features.has('amx-int8')];
-  const parts = [emitFma(wide), emitCopy(wide), ...(bf16 ? [emitBf16()] : []), ...(amx ? [emitTiles()] : [])];
-  const code = loadCode(engine.addon, parts);
+  const loops = loopsFor(engine.features);
+  const code = loadCode(engine.addon, [emitCopy(engine.features.has('avx512')), ...loops.map((loop) => loop.code)]);
   const buffer = engine.memory.alloc(2 * COPY_BYTES + 64);
   try {
     const run = (entry: number): void => engine.addon.call(code.addresses[entry]!, buffer.address, engine.trampoline);
+    const measured: Record<string, number> = {};
+    for (const [i, { rate, macs }] of loops.entries()) {
+      measured[rate] = macs / seconds(() => run(1 + i));
+      throwIfAborted(signal);
+    }
     const words = new DataView(buffer.view.buffer);
-    const fma = (ROUNDS * ACCUMULATORS * (wide ? 16 : 8)) / seconds(() => run(0));
-    throwIfAborted(signal);
     for (const [i, word] of [buffer.address + 64, buffer.address + 64 + COPY_BYTES, COPY_BYTES].entries())
       words.setBigUint64(8 * i, BigInt(word), true);
-    const bytes = (2 * COPY_BYTES) / seconds(() => run(1));
+    const bytes = (2 * COPY_BYTES) / seconds(() => run(0));
     return {
-      macs: 0.75 * fma * engine.team,
-      fma,
-      ...(bf16 ? { bf16: (ROUNDS * ACCUMULATORS * 32) / seconds(() => run(2)) } : {}),
-      ...(amx ? { amx: (TILE_ROUNDS * 4 * 16 * 16 * 64) / seconds(() => run(parts.length - 1)) } : {}),
+      ...measured,
+      macs: 0.75 * measured['fma']! * engine.team,
       threads: engine.team,
       bytes,
       call: 2e-6,
@@ -47,39 +48,55 @@ export async function calibrate(engine: StartedEngine, signal?: AbortSignal): Pr
   }
 }
 
-function emitFma(wide: boolean): Uint8Array {
+/** A loop that does nothing but multiply and add, `macs` times. */
+interface Loop {
+  readonly rate: string;
+  readonly macs: number;
+  readonly code: Uint8Array;
+}
+
+function loopsFor(features: ReadonlySet<NativeFeature>): readonly Loop[] {
+  const register = features.has('avx512') ? zmm : ymm;
+  const vectors = (rate: string, lanes: number, of: typeof zmm, emit: Emit): Loop => ({
+    ...{ rate, macs: ROUNDS * ACCUMULATORS * lanes, code: emitLoop(of, emit) },
+  });
+  const loops = [vectors('fma', features.has('avx512') ? 16 : 8, register, (a, to, x) => a.vfmadd231ps(to, x, x))];
+  if (features.has('avx512-vnni')) loops.push(vectors('dot', 64, zmm, (a, to, x) => a.vpdpbusd(to, x, x)));
+  else if (features.has('avx-vnni')) loops.push(vectors('dot', 32, ymm, (a, to, x) => a.vpdpbusd_vex(to, x, x)));
+  if (features.has('avx512-bf16')) loops.push(vectors('bf16', 32, zmm, (a, to, x) => a.vdpbf16ps(to, x, x)));
+  if (features.has('amx-int8')) loops.push({ rate: 'amx', macs: TILE_ROUNDS * 4 * 16 * 16 * 64, code: emitTiles() });
+  return loops;
+}
+
+type Emit = (a: Assembler, to: Vector, x: Vector) => void;
+
+function emitLoop(register: (i: number) => Vector, emit: Emit): Uint8Array {
   const a = new Assembler();
-  const register = wide ? zmm : ymm;
   for (let i = 0; i <= ACCUMULATORS; i++) a.vxorps(register(i), register(i), register(i));
   a.movi(rcx, ROUNDS);
   const loop = a.here();
-  for (let i = 1; i <= ACCUMULATORS; i++) a.vfmadd231ps(register(i), register(0), register(0));
+  for (let i = 1; i <= ACCUMULATORS; i++) emit(a, register(i), register(0));
   a.dec(rcx);
   a.jnz(loop);
   a.ret();
   return a.finish().slice();
 }
 
-function emitBf16(): Uint8Array {
-  const a = new Assembler();
-  for (let i = 0; i <= ACCUMULATORS; i++) a.vxorps(zmm(i), zmm(i), zmm(i));
-  a.movi(rcx, ROUNDS);
-  const loop = a.here();
-  for (let i = 1; i <= ACCUMULATORS; i++) a.vdpbf16ps(zmm(i), zmm(0), zmm(0));
-  a.dec(rcx);
-  a.jnz(loop);
-  a.ret();
-  return a.finish().slice();
-}
-
-/** Two by two tiles of sums. */
+/** Four tiles of sums of the same two operands. */
 function emitTiles(): Uint8Array {
   const a = new Assembler();
   a.movi(rcx, BLOCK_ROWS);
   emitTileConfiguration(a, rcx);
+  for (let i = 0; i < 8; i++) a.tilezero(tmm(i));
   a.movi(rcx, TILE_ROUNDS);
   const loop = a.here();
-  for (let i = 0; i < 4; i++) a.tdpbusd(tmm(i), tmm(4 + (i >> 1)), tmm(6 + (i & 1)));
+  for (const [i, [left, right]] of [
+    [4, 6],
+    [4, 7],
+    [5, 6],
+    [5, 7],
+  ].entries())
+    a.tdpbusd(tmm(i), tmm(left!), tmm(right!));
   a.dec(rcx);
   a.jnz(loop);
   a.ret();

@@ -1,14 +1,16 @@
 /** What is done to a product before it is stored: which steps there are, and their code. */
 
-import { type Call, dim, type EpilogueOp, type EpilogueStep, type Rejection } from '@espalier/core';
+import { type Call, type DType, dim, type EpilogueOp, type EpilogueStep, type Rejection } from '@espalier/core';
 import type { Address, Assembler, Vector } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
+import { emitLevel, type LevelType, loadZeroPoint } from '../levels.ts';
 import { avx512, type Isa } from './isa.ts';
 
 /** An input of the node that a step reads: one element for each column, or one for all columns of a row. */
 export interface EpilogueOperand {
   readonly input: number;
+  readonly dtype: DType;
   readonly perColumn: boolean;
 }
 
@@ -20,24 +22,47 @@ export interface Epilogue {
 /** A register for the address of each. */
 export const MOST_OPERANDS = 10;
 
-/** The epilogue of a product with `n` columns, or why its operands cannot be read. */
-export function epilogueOf({ epilogue, inputs }: Call): Epilogue | Rejection {
+/** The epilogue of a product whose second operand is input `weights`, or why its own operands cannot be read. */
+export function epilogueOf({ epilogue, inputs }: Call, weights = 1): Epilogue | Rejection {
   const operands: EpilogueOperand[] = [];
-  const isVector = inputs[1]!.shape.length === 1;
-  const n = isVector ? 1 : inputs[1]!.shape.at(-1)!;
+  const isVector = inputs[weights]!.shape.length === 1;
+  const n = isVector ? 1 : inputs[weights]!.shape.at(-1)!;
+  const levels = epilogue.filter(isLevels);
+  for (const { op, attrs, inputs: own } of levels) {
+    if (own.some((input) => inputs[input] && dim.equal(dim.product(inputs[input].shape), 1) !== true))
+      return { reason: `its ${op} has more than one scale` };
+    if (op === 'QuantizeLinear' && attrs['output_dtype'] && own[1] === undefined)
+      return { reason: 'its QuantizeLinear has no zero point to tell its dtype' };
+  }
+  const zeroPoints = new Set(levels.map(({ inputs: [, zero] }) => zero));
   for (const input of new Set(epilogue.flatMap((step) => step.inputs))) {
     const desc = inputs[input];
     if (!desc) continue;
-    if (desc.dtype !== 'float32') return { reason: `input ${input} is ${desc.dtype}; its epilogue takes float32` };
+    const { dtype } = desc;
+    const isByte = dtype === 'uint8' || dtype === 'int8';
+    if (dtype !== 'float32' && !(isByte && zeroPoints.has(input)))
+      return { reason: `input ${input} is ${dtype}; its epilogue takes float32` };
     // Of a vector the result has no columns, so that its operands have none either.
     const last = isVector ? 1 : (desc.shape.at(-1) ?? 1);
     if (last !== 1 && dim.equal(last, n) !== true)
       return { reason: `cannot tell whether the ${last} columns of input ${input} are the ${n} of the result` };
-    operands.push({ input, perColumn: last !== 1 });
+    operands.push({ input, dtype, perColumn: last !== 1 });
   }
   if (operands.length > MOST_OPERANDS) return { reason: `its epilogue reads more than ${MOST_OPERANDS} tensors` };
   return { steps: epilogue, operands };
 }
+
+/** True for what rounds to a few levels, or comes back from them. */
+const isLevels = ({ op }: EpilogueStep): boolean => op === 'QuantizeLinear' || op === 'DequantizeLinear';
+
+/** The dtype of what QuantizeLinear as the last step makes. */
+export function quantizedType({ steps, operands }: Epilogue): LevelType | undefined {
+  const last = steps.at(-1);
+  return last?.op === 'QuantizeLinear' ? levelType(operands, last) : undefined;
+}
+
+const levelType = (operands: readonly EpilogueOperand[], { inputs: [, zero] }: EpilogueStep): LevelType =>
+  operands.find(({ input }) => input === zero)?.dtype === 'int8' ? 'int8' : 'uint8';
 
 const arithmetic = { Add: 'vaddps', Sub: 'vsubps', Mul: 'vmulps', Div: 'vdivps' } as const;
 
@@ -73,8 +98,22 @@ export function emitSteps(
       else a.vbroadcastss(other, addresses[at]!);
       return true;
     };
-    for (const { op, attrs, inputs, position } of steps) {
-      if (op in arithmetic) {
+    for (const step of steps) {
+      const { op, attrs, inputs, position } = step;
+      if (isLevels(step)) {
+        const zero = operands.findIndex(({ input }) => input === inputs[1]);
+        const level = t[1]!;
+        if (zero >= 0) loadZeroPoint(math, level, addresses[zero]!, levelType(operands, step));
+        const offset = zero >= 0 ? level : undefined;
+        load(inputs[0]);
+        if (op === 'QuantizeLinear') {
+          a.vdivps(x, x, other);
+          emitLevel(math, x, offset, levelType(operands, step));
+        } else {
+          if (offset !== undefined) a.vsubps(x, x, offset);
+          a.vmulps(x, x, other);
+        }
+      } else if (op in arithmetic) {
         load(inputs[0]);
         const [left, right] = position === 0 ? [x, other] : [other, x];
         a[arithmetic[op as keyof typeof arithmetic]](x, left, right);

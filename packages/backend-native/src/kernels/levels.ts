@@ -1,0 +1,83 @@
+/** Levels: integers of 8 bits that stand for floats, in registers of float32, and how they are stored. */
+
+import { type Address, al, at, byte, type Gpr, k1, rax, type Vector, xmm } from '@espalier/x64';
+import type { Vectors } from '../math/index.ts';
+
+export type LevelType = 'uint8' | 'int8';
+
+const ranges: Readonly<Record<LevelType, readonly [least: number, most: number]>> = {
+  uint8: [0, 255],
+  int8: [-128, 127],
+};
+
+/** To nearest, halves to even, without the inexact exception. */
+const NEAREST = 8;
+
+/** `x` to the nearest integer, halves to even, then by `zero` levels further, at most to the ends of the range. NaN becomes the lowest. */
+export function emitLevel(v: Vectors, x: Vector, zero: Vector | undefined, dtype: LevelType): void {
+  const { a } = v;
+  const [least, most] = ranges[dtype];
+  if (v.isWide) a.vrndscaleps(x, x, NEAREST);
+  else a.vroundps(x, x, NEAREST);
+  if (zero !== undefined) a.vaddps(x, x, zero);
+  // The processor's maximum gives its second operand where one is NaN.
+  a.vmaxps(x, x, ...v.splat(least));
+  a.vminps(x, x, ...v.splat(most));
+}
+
+/** One level into every lane. */
+export function loadZeroPoint(v: Vectors, to: Vector, address: Address, dtype: LevelType): void {
+  const low = xmm(to & 0xff);
+  v.a.vpbroadcastb(low, address);
+  if (dtype === 'int8') v.a.vpmovsxbd(to, low);
+  else v.a.vpmovzxbd(to, low);
+  v.a.vcvtdq2ps(to, to);
+}
+
+/** Levels from memory, as many as `to` has lanes. */
+export function loadLevels(v: Vectors, to: Vector, address: Address, offset: number, dtype: LevelType): void {
+  if (dtype === 'int8') v.a.vpmovsxbd(to, address, offset);
+  else v.a.vpmovzxbd(to, address, offset);
+  v.a.vcvtdq2ps(to, to);
+}
+
+/** Levels as bytes into the low lanes of the register that is returned. Changes `x` and `t`. */
+export function packLevels(v: Vectors, x: Vector, dtype: LevelType, t: Vector): Vector {
+  const { a } = v;
+  const [low, high] = [xmm(x & 0xff), xmm(t & 0xff)];
+  a.vcvtps2dq(x, x);
+  if (v.isWide) {
+    a.vpmovdb(low, x);
+    return low;
+  }
+  a.vextracti128(high, x, 1);
+  a.vpackssdw(low, low, high);
+  if (dtype === 'int8') a.vpacksswb(low, low, low);
+  else a.vpackuswb(low, low, low);
+  return low;
+}
+
+/** Stores what {@link packLevels} made of a whole vector. */
+export function storeLevels(v: Vectors, address: Address, offset: number, low: Vector): void {
+  if (v.isWide) v.a.vmovups(address, offset, low);
+  else v.a.vmovq(address, offset, low);
+}
+
+/** The same of its first elements: those of k1 where wide, else as many as `count` says (1 to 8), which with `word` and `pointer` changes. */
+export function storeSomeLevels(v: Vectors, pointer: Gpr, offset: number, low: Vector, count: Gpr, word: Gpr): void {
+  const { a } = v;
+  if (v.isWide) {
+    a.vmovdqu8(at(pointer), offset, low, k1);
+    return;
+  }
+  a.vmovq(word, low);
+  const loop = a.here();
+  a.mov(byte(pointer), offset, lowByte(word));
+  a.shr(word, 8);
+  a.inc(pointer);
+  a.dec(count);
+  a.jnz(loop);
+}
+
+/** The lowest 8 bits of a general register. */
+const lowByte = (register: Gpr): Gpr => al + ((register & 0xff) - (rax & 0xff));
