@@ -56,7 +56,7 @@ for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suit
 
     it('has each of them in the table', () => expect(2 * kernels.length).toBe(names.size));
 
-    for (const { name, run, skip } of conformanceTests(backend, { runs: 12 })) {
+    for (const { name, run, skip } of conformanceTests(backend, { runs: 4 })) {
       if (!name.startsWith('native:')) it.skipIf(skip)(name, run);
     }
 
@@ -140,7 +140,7 @@ for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suit
     });
 
     it.each([
-      ['Max', [[4], [4], [4]], {}, 1, 'takes two inputs, not 3'],
+      ['Max', new Array(9).fill([4]), {}, 1, 'it reads 9 tensors, more than 8'],
       ['Softmax', [[4, 4]], { axis: 0 }, 1, 'its axis is not the last'],
       [
         'LayerNormalization',

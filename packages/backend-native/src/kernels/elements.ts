@@ -1,6 +1,15 @@
 /** What kernels on float32 tensors share: their work, their program of one phase. */
 
-import { type Binding, bindShape, type Call, EspalierError, formatShape, sizeOf, type Work } from '@espalier/core';
+import {
+  type Binding,
+  bindShape,
+  byteLength,
+  type Call,
+  EspalierError,
+  formatShape,
+  sizeOf,
+  type Work,
+} from '@espalier/core';
 import { Assembler } from '@espalier/x64';
 import { loadCode } from '../code.ts';
 import type { Engine } from '../list.ts';
@@ -61,3 +70,11 @@ export function sameSize(what: string, ...operands: readonly (NativeOperand | un
 
 /** Elements of a row, of a call whose rows are the last axis. */
 export const columnsOf = ({ inputs: [x] }: Pick<NativeCall, 'inputs'>): number => x!.dims.at(-1)!;
+
+/** Bytes of a call's operands. */
+export function tensorBytes({ inputs, outputs }: Call, at: Binding): number {
+  return [...inputs, ...outputs].reduce(
+    (sum, desc) => sum + (desc ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
+    0,
+  );
+}

@@ -11,24 +11,30 @@ const [LEAST, MOST] = [-104, 89];
 const LN2_HIGH = Math.fround(Math.LN2);
 const LN2_LOW = Math.LN2 - LN2_HIGH;
 // biome-ignore format: a polynomial
-const POWER = [1, 1, 0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368716575205326, 0.001381459878757596];
+export const POWER = [1, 1, 0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368716575205326, 0.001381459878757596];
 /** How many registers {@link emitExp} clobbers besides its argument. */
 export const EXP_TEMPORARIES = 3;
-const EXPONENT_BIAS = 127;
-const MANTISSA_BITS = 23;
+export const EXPONENT_BIAS = 127;
+export const MANTISSA_BITS = 23;
 /** To nearest, without the inexact exception. */
 const NEAREST = 8;
+
+/** `n` becomes the integer nearest x / ln 2, and `x` what is left: x - n ln 2. */
+export function emitReduction(v: Vectors, x: Vector, n: Vector): void {
+  const { a } = v;
+  a.vmulps(n, x, ...v.splat(Math.LOG2E));
+  if (v.isWide) a.vrndscaleps(n, n, NEAREST);
+  else a.vroundps(n, n, NEAREST);
+  a.vfnmadd231ps(x, n, ...v.splat(LN2_HIGH));
+  a.vfnmadd231ps(x, n, ...v.splat(LN2_LOW));
+}
 
 /** `x = e^x` within 1.1 units in the last place, subnormal results included; NaN stays, -inf gives 0. */
 export function emitExp(v: Vectors, x: Vector, [n, p, half]: readonly Vector[]): void {
   const { a } = v;
   v.atMost(x, MOST, n!);
   v.atLeast(x, LEAST, n!);
-  a.vmulps(n!, x, ...v.splat(Math.LOG2E));
-  if (v.isWide) a.vrndscaleps(n!, n!, NEAREST);
-  else a.vroundps(n!, n!, NEAREST);
-  a.vfnmadd231ps(x, n!, ...v.splat(LN2_HIGH));
-  a.vfnmadd231ps(x, n!, ...v.splat(LN2_LOW));
+  emitReduction(v, x, n!);
   v.polynomial(p!, x, POWER);
   if (v.isWide) {
     a.vscalefps(x, p!, n!);

@@ -14,7 +14,9 @@ export function emitGelu(v: Vectors, x: Vector, [half, ...t]: readonly Vector[])
   a.vmulps(half!, x, ...v.splat(0.5));
   a.vmulps(x, x, ...v.splat(Math.SQRT1_2));
   emitErf(v, x, t);
-  a.vfmadd213ps(x, half!, half!);
+  // A product, not a fused one: what comes out as zero keeps the sign of x.
+  a.vaddps(x, x, ...v.splat(1));
+  a.vmulps(x, x, half!);
 }
 
 /** As (1 + tanh u) / 2 = 1 / (1 + e^-2u), where small results keep their precision: an error below 2e-7 |x|. */

@@ -6,6 +6,7 @@ import {
   BROADCAST,
   type Displacement,
   k7,
+  type Mask,
   type Options,
   type Vector,
   ymm,
@@ -79,6 +80,12 @@ export class Vectors {
       this.a.vcmpps(t, a, address, disp, LESS);
       this.a.vblendvps(dst, other, less, t);
     }
+  }
+
+  /** Compares with a constant by a predicate of vcmpps: into a mask where wide, else into a vector. */
+  compare(dst: Vector | Mask, x: Vector, value: number, predicate: number): void {
+    const [address, disp, options] = this.splat(value);
+    this.a.vcmpps(dst as Vector, x, address, disp, predicate, options);
   }
 
   private everywhere(bits: number): Memory {

@@ -1,165 +1,176 @@
-/** Emits element by element ops: of one tensor (and scalars), and of two that broadcast together. */
+/** Emits the loop of element by element ops: operands that broadcast together, an op, and the steps of an epilogue. */
 
-import type { Attributes } from '@espalier/core';
+import type { Attributes, EpilogueStep } from '@espalier/core';
 import {
-  type Assembler,
   at,
   type Gpr,
   r8,
   r9,
   r10,
+  r11,
   r12,
   r13,
   r14,
   r15,
   rax,
-  rbp,
   rbx,
   rcx,
   rdi,
   rdx,
-  rsi,
+  rsp,
+  type Vector,
 } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
-import { emitRow } from '../row.ts';
-import type { Emit } from './functions.ts';
-import type { Walk } from './walk.ts';
+import { emitSteps } from '../epilogue.ts';
+import { Lanes, type Part, type Size } from '../lanes.ts';
+import { emitWalk, frameAt, stepsAt } from '../walk.ts';
+import type { Emit } from './op.ts';
 
+/** How an operand is stored. */
+export interface Stored {
+  readonly size: Size;
+  readonly isSigned: boolean;
+}
+
+/** What is computed in a call. */
+export interface Recipe {
+  /** Bytes of the lanes in which it is computed. */
+  readonly lane: Size;
+  readonly emit: Emit;
+  /** The op takes two inputs, and is done from the left to as many as there are. */
+  readonly folds: boolean;
+  readonly attrs: Attributes;
+  /** The op's own inputs; left out where undefined. */
+  readonly inputs: readonly (Stored | undefined)[];
+  readonly output: Stored;
+  readonly steps: readonly EpilogueStep[];
+  /** Indices of the call's inputs that only the steps read; they are float32. */
+  readonly stepInputs: readonly number[];
+  /** With AVX2 it is done for one element at a time. */
+  readonly isScalar?: boolean | undefined;
+}
+
+/** The result, then the inputs; the rest is for counting. */
+const POINTERS: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rbx];
+export const MOST_INPUTS = POINTERS.length - 1;
+
+const UNROLL = 4;
 /** Of functions: registers 1 to this. */
 const TEMPORARIES = 6;
-/** Registers of the second operand, and of two scalars. */
-const [OTHER, SCALAR] = [7, 8];
-const temporaries = (v: Vectors) => Array.from({ length: TEMPORARIES }, (_, i) => v.register(1 + i));
+/** The first register of inputs after the first. */
+const REST = 7;
 
-/**
- * Arguments: elements, elements of a unit, y, x, then scalars' addresses.
- * @param scalars which of the inputs after the first are given
- */
-export function emitUnary(v: Vectors, emit: Emit, attrs: Attributes, scalars: readonly boolean[]): void {
+/** The inputs that a recipe reads, its own first. */
+export function operandsOf({ inputs, stepInputs }: Recipe): number[] {
+  return [...inputs.flatMap((stored, i) => (stored ? [i] : [])), ...stepInputs];
+}
+
+/** Arguments: {@link walkArgs} of the result and {@link operandsOf}. */
+export function emitPointwise(v: Vectors, recipe: Recipe): void {
   const { a } = v;
-  const rest = scalars.map((given, i) => (given ? v.register(SCALAR + i) : undefined));
-  for (const [i, register] of rest.entries()) {
-    if (register === undefined) continue;
-    a.mov(rax, at(rdi), 32 + 8 * i);
-    a.vbroadcastss(register, at(rax));
-  }
-  emitStart(a, rcx);
-  a.mov(r10, at(rdi), 16);
-  a.mov(r8, at(rdi), 24);
-  for (const pointer of [r8, r10]) a.lea(pointer, at(pointer, rsi, 4));
-  emitRow(v, (block) => {
+  const { inputs, stepInputs, output, lane } = recipe;
+  const lanes = new Lanes(v, lane);
+  const read = operandsOf(recipe);
+  const stored = [output, ...read.map((i) => inputs[i] ?? FLOAT32)];
+  const pointers = POINTERS.slice(0, stored.length);
+  const n = pointers.length;
+  const pointerOf = (input: number): Gpr | undefined => pointers[1 + read.indexOf(input)] ?? undefined;
+  /** In the frame: how far each operand advances with a vector, then a vector's worth of each that stands still. */
+  const steps = frameAt(n);
+  const spread = steps + Math.ceil((8 * n) / 64) * 64;
+  const room = UNROLL * v.bytes;
+  const step = (i: number): number => steps + 8 * i;
+
+  const prepare = (): void => {
+    for (let i = 1; i < n; i++) {
+      a.imuli(rax, at(rdi), stepsAt(n) + 8 * i, lanes.count);
+      a.mov(at(rsp), step(i), rax);
+    }
+  };
+  const spreadStill = (): void => {
+    for (let i = 1; i < n; i++) {
+      const moves = a.label();
+      a.mov(rax, at(rsp), step(i));
+      a.test(rax, rax);
+      a.jnz(moves);
+      lanes.spread(v.register(0), stored[i]!.size, pointers[i]!);
+      const place = spread + (i - 1) * room;
+      for (let k = 0; k < UNROLL; k++) a.vmovups(at(rsp), place + k * v.bytes, v.register(0));
+      a.lea(pointers[i]!, at(rsp), place);
+      a.bind(moves);
+    }
+  };
+  const temporaries = Array.from({ length: TEMPORARIES }, (_, i) => v.register(1 + i));
+  const load = (dst: Vector, input: number, index: number, part: Part): boolean => {
+    const pointer = pointerOf(input);
+    const how = inputs[input] ?? (stepInputs.includes(input) ? FLOAT32 : undefined);
+    if (pointer === undefined || !how || !read.includes(input)) return false;
+    lanes.load(dst, how.size, how.isSigned, pointer, index * lanes.count * how.size, part);
+    return true;
+  };
+  const compute = (index: number, part: Part): void => {
     const x = v.register(0);
-    block.load(x, r8);
-    emit(v, x, temporaries(v), attrs, rest);
-    block.store(r10, x);
-  });
-  a.ret();
+    load(x, 0, index, part);
+    if (recipe.folds) {
+      for (let i = 1; i < inputs.length; i++) {
+        load(v.register(REST), i, index, part);
+        recipe.emit(v, x, temporaries, recipe.attrs, [v.register(REST)]);
+      }
+    } else {
+      const rest = inputs
+        .slice(1)
+        .map((_, i) => (load(v.register(REST + i), 1 + i, index, part) ? v.register(REST + i) : undefined));
+      recipe.emit(v, x, temporaries, recipe.attrs, rest);
+    }
+    emitSteps(v, recipe.steps, x, temporaries, (dst, input) => load(dst, input, index, part));
+    lanes.store(r8, index * lanes.count * output.size, x, output.size, part);
+  };
+  const advance = (vectors: number): void => {
+    a.addi(r8, vectors * lanes.count * output.size);
+    for (let i = 1; i < n; i++) {
+      if (vectors === 1) a.add(pointers[i]!, at(rsp), step(i));
+      else {
+        a.imuli(rax, at(rsp), step(i), vectors);
+        a.add(pointers[i]!, rax);
+      }
+    }
+  };
+  const row = (): void => {
+    spreadStill();
+    if (!recipe.isScalar) {
+      for (const count of [UNROLL, 1]) {
+        const [loop, done] = [a.label(), a.label()];
+        a.subi(rcx, count * lanes.count);
+        a.jb(done);
+        a.bind(loop);
+        for (let k = 0; k < count; k++) compute(k, 'all');
+        advance(count);
+        a.subi(rcx, count * lanes.count);
+        a.jae(loop);
+        a.bind(done);
+        a.addi(rcx, count * lanes.count);
+      }
+    }
+    const end = a.label();
+    a.test(rcx, rcx);
+    a.jz(end);
+    if (!recipe.isScalar && lanes.canMask(stored.map(({ size }) => size))) {
+      lanes.setMask();
+      compute(0, 'some');
+    } else {
+      const loop = a.here();
+      compute(0, 'one');
+      a.addi(r8, output.size);
+      for (let i = 1; i < n; i++) {
+        a.mov(rdx, at(rdi), stepsAt(n) + 8 * i);
+        a.add(pointers[i]!, rdx);
+      }
+      a.dec(rcx);
+      a.jnz(loop);
+    }
+    a.bind(end);
+  };
+  emitWalk(a, pointers, spread - frameAt(n) + (n - 1) * room, prepare, row);
 }
 
-/** The unit's first element into rsi, how many it has into `count`. Clobbers rax. */
-function emitStart(a: Assembler, count: Gpr): void {
-  a.mov(rax, at(rdi), 8);
-  a.imul(rsi, rax);
-  a.mov(count, at(rdi), 0);
-  a.sub(count, rsi);
-  a.cmp(count, rax);
-  a.cmova(count, rax);
-}
-
-/** Which of two operands advance along a row. */
-const ways = [
-  [1, 1],
-  [1, 0],
-  [0, 1],
-] as const;
-
-/** Arguments: elements, elements of a unit, y, the two operands, elements of a row, which of `ways`, axes around rows, for each its extent and steps in bytes. */
-export function binaryArgs(total: number, unit: number, addresses: readonly number[], { row, outer }: Walk): number[] {
-  const way = ways.findIndex(([a, b]) => a === row.strides[0] && b === row.strides[1]);
-  const axes = outer.flatMap((axis) => [axis.extent, ...axis.strides.map((stride) => 4 * stride)]);
-  return [total, unit, ...addresses, row.extent, way, outer.length, ...axes];
-}
-const AXES = 64;
-
-export function emitBinary(v: Vectors, emit: Emit, attrs: Attributes): void {
-  const { a } = v;
-  emitStart(a, rbp);
-  a.mov(r10, at(rdi), 16);
-  a.lea(r10, at(r10, rsi, 4));
-  // The first row, and where the unit begins in it.
-  a.mov(r12, at(rdi), 40);
-  a.mov(rax, rsi);
-  a.xor(rdx, rdx);
-  a.div(r12);
-  a.mov(r13, rax);
-  a.mov(r14, rdx);
-  const row = a.here();
-  emitFindRow(a);
-  a.mov(rcx, r12);
-  a.sub(rcx, r14);
-  a.cmp(rcx, rbp);
-  a.cmova(rcx, rbp);
-  a.sub(rbp, rcx);
-  a.mov(rdx, rcx);
-  const next = a.label();
-  a.mov(rax, at(rdi), 48);
-  const entries = ways.map(() => a.label());
-  for (const [i, entry] of entries.entries()) {
-    a.cmpi(rax, i);
-    a.je(entry);
-  }
-  for (const [i, entry] of entries.entries()) {
-    a.bind(entry);
-    emitBinaryRow(v, emit, attrs, ways[i]!);
-    a.jmp(next);
-  }
-  a.bind(next);
-  a.lea(r10, at(r10, rdx, 4));
-  a.xor(r14, r14);
-  a.inc(r13);
-  a.test(rbp, rbp);
-  a.jnz(row);
-  a.ret();
-}
-
-/** r8 and r9: where row r13 begins in each operand. Clobbers rax, rbx, rcx, rdx, r15. */
-function emitFindRow(a: Assembler): void {
-  a.mov(r8, at(rdi), 24);
-  a.mov(r9, at(rdi), 32);
-  a.mov(rax, r13);
-  a.mov(r15, at(rdi), 56);
-  a.lea(rbx, at(rdi), AXES);
-  const [loop, done] = [a.label(), a.label()];
-  a.bind(loop);
-  a.test(r15, r15);
-  a.jz(done);
-  a.xor(rdx, rdx);
-  a.mov(rcx, at(rbx));
-  a.div(rcx);
-  for (const [i, pointer] of [r8, r9].entries()) {
-    a.mov(rcx, at(rbx), 8 + 8 * i);
-    a.imul(rcx, rdx);
-    a.add(pointer, rcx);
-  }
-  a.addi(rbx, 24);
-  a.dec(r15);
-  a.jmp(loop);
-  a.bind(done);
-}
-
-/** rcx elements of a row from column r14 on. */
-function emitBinaryRow(v: Vectors, emit: Emit, attrs: Attributes, steps: readonly number[]): void {
-  const { a } = v;
-  const [x, y] = [v.register(0), v.register(OTHER)];
-  for (const [i, pointer] of [r8, r9].entries()) {
-    if (steps[i] === 1) a.lea(pointer, at(pointer, r14, 4));
-    else a.vbroadcastss(i === 0 ? v.register(SCALAR) : y, at(pointer));
-  }
-  emitRow(v, (block) => {
-    if (steps[0] === 1) block.load(x, r8);
-    else a.vmovaps(x, v.register(SCALAR));
-    if (steps[1] === 1) block.load(y, r9);
-    emit(v, x, temporaries(v), attrs, [y]);
-    block.store(r10, x);
-  });
-}
+const FLOAT32: Stored = { size: 4, isSigned: false };
