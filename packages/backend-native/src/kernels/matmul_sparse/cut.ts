@@ -1,0 +1,72 @@
+/** How a sparse matrix is cut into groups of columns, chunks of rows and units of work; and what its nonzeros look like there. */
+
+import type { Tensor } from '@espalier/core';
+
+/** Columns of a group at most: a register of sums each, and four for lines of A. */
+const MOST_COLUMNS = 28;
+/** Bytes of code for a nonzero, and how many a chunk may have so that it stays in the first-level cache. */
+export const NONZERO_BYTES = 10;
+const CHUNK_BYTES = 22_000;
+/** Rows of a chunk at most: lines of A between them stay in the second-level cache. */
+const MOST_ROWS = 768;
+/** Where so few nonzeros share a line of A, several groups take turns at fewer lines, which then stay in the first-level cache. */
+const THIN = 0.07;
+const THIN_ROWS = 384;
+const THIN_GROUPS = 8;
+
+/** A matrix of `k` rows and `n` columns. */
+export interface Cut {
+  readonly k: number;
+  readonly n: number;
+  /** Where groups begin, and `n`. */
+  readonly columns: readonly number[];
+  /** Where chunks begin, and `k`. */
+  readonly rows: readonly number[];
+  readonly groupsPerUnit: number;
+  readonly units: number;
+}
+
+export function cutOf(k: number, n: number, nonzeros: number): Cut {
+  const density = nonzeros / Math.max(1, k * n);
+  const isThin = density < THIN;
+  const groups = Math.ceil(n / MOST_COLUMNS);
+  const most = isThin ? THIN_ROWS : Math.min(MOST_ROWS, CHUNK_BYTES / (NONZERO_BYTES * MOST_COLUMNS * density));
+  const chunks = Math.max(1, Math.ceil(k / most));
+  const groupsPerUnit = isThin ? Math.max(1, Math.min(THIN_GROUPS, Math.floor(groups / 8))) : 1;
+  return {
+    ...{ k, n, columns: evenly(n, groups), rows: evenly(k, chunks) },
+    ...{ groupsPerUnit, units: Math.ceil(groups / groupsPerUnit) },
+  };
+}
+
+const evenly = (total: number, parts: number): number[] =>
+  Array.from({ length: parts + 1 }, (_, i) => Math.round((i * total) / Math.max(1, parts)));
+
+/** Columns of a unit at most. */
+export function unitColumns({ columns, groupsPerUnit }: Cut): number {
+  let most = 0;
+  for (let g = 0; g + 1 < columns.length; g += groupsPerUnit)
+    most = Math.max(most, columns[Math.min(columns.length - 1, g + groupsPerUnit)]! - columns[g]!);
+  return most;
+}
+
+const counted = new WeakMap<Tensor, number>();
+
+/** How many lines of A the groups of a matrix load together: pairs of a group and a row in which it has a nonzero. */
+export function linesOf(weights: Tensor, { k, n, columns }: Cut): number {
+  let lines = counted.get(weights);
+  if (lines !== undefined) return lines;
+  const data = weights.data as Float32Array;
+  lines = 0;
+  for (let row = 0; row < k; row++) {
+    let column = 0;
+    for (let g = 1; g < columns.length; g++) {
+      const end = columns[g]!;
+      while (column < end && data[row * n + column] === 0) column++;
+      if (column < end) lines++;
+      column = end;
+    }
+  }
+  counted.set(weights, lines);
+  return lines;
+}

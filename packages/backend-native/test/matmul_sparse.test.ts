@@ -1,0 +1,142 @@
+import { createJsBackend } from '@espalier/backend-js';
+import { conformanceTests } from '@espalier/conformance';
+import { type Call, createEvaluator, type EpilogueStep, type Node, onnxOps, Tensor } from '@espalier/core';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createNativeBackend, type NativeBackend } from '../src/index.ts';
+import { cutOf, linesOf } from '../src/kernels/matmul_sparse/cut.ts';
+
+const found = createNativeBackend({ guard: true });
+const reason = 'reason' in found ? found.reason : found.features.has('avx512') ? undefined : 'no AVX-512 here';
+if (reason) it.skip(`multiplies sparse matrices (${reason})`, () => {});
+
+const js = createEvaluator(createJsBackend(), onnxOps);
+
+/** Numbers in [-1, 1), the same in every run; all but a share of `density` are zero. */
+function tensor(dims: readonly number[], seed: number, density = 1): Tensor {
+  let state = seed * 2654435761 + 1;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+  const size = dims.reduce((x, y) => x * y, 1);
+  const data = Float32Array.from({ length: size }, () => {
+    const [value, chance] = [next(), (next() + 1) / 2];
+    return chance < density ? value : 0;
+  });
+  return new Tensor('float32', data, dims);
+}
+
+describe.skipIf(reason)('products by sparse matrices', () => {
+  const whole = found as NativeBackend;
+  const kernels = whole.kernels.filter(({ name }) => name.includes('_stream_'));
+  afterAll(() => whole.dispose());
+
+  for (const { name, run, skip } of conformanceTests({ ...whole, kernels }, { runs: 40 })) it.skipIf(skip)(name, run);
+
+  async function run(inputs: readonly Tensor[], dims: readonly number[], epilogue: readonly EpilogueStep[]) {
+    const [kernel] = kernels;
+    const desc = (t: { dims: readonly number[] }) => ({ dtype: 'float32', shape: t.dims }) as const;
+    const call: Call = {
+      ...{ node: 'product', op: 'MatMul', domain: '', attrs: {}, epilogue },
+      ...{ inputs: inputs.map(desc), outputs: [desc({ dims })] },
+    };
+    const weights = inputs[1]!;
+    const nonzeros = (weights.data as Float32Array).filter((value) => value !== 0).length;
+    const constants = [undefined, { tensor: weights, structure: { elements: weights.size, nonzeros } }];
+    const program = await kernel!.prepare!(call, constants, { features: whole.features });
+    const y = whole.alloc(4 * dims.reduce((product, d) => product * d, 1));
+    const buffers = [...inputs.map(({ bytes }) => whole.alloc(bytes.byteLength)), y];
+    for (const [i, { bytes }] of inputs.entries()) whole.write(buffers[i]!, 0, bytes);
+    const slots = inputs.map((_, i) => (i === 1 ? undefined : i));
+    const list = whole.record([{ call, kernel: kernel!.name, program, inputs: slots, outputs: [inputs.length] }]);
+    await list.run(
+      buffers.map((buffer) => ({ buffer, offset: 0 })),
+      {},
+    );
+    const result = new Float32Array(y.view.slice().buffer);
+    list.dispose();
+    program.dispose!();
+    for (const buffer of buffers) whole.free(buffer);
+    return result;
+  }
+
+  const evaluate = async (op: string, inputs: readonly Tensor[], attrs: Node['attrs'] = {}): Promise<Tensor> => {
+    const names = inputs.map((_, i) => `input ${i}`);
+    return (await js({ name: op, op, domain: '', inputs: names, outputs: ['y'], attrs }, inputs))[0]!;
+  };
+
+  /** Compares with the scalar backend, within the rounding of k additions of the terms' magnitudes (Higham, 3.1). */
+  async function compare(x: Tensor, w: Tensor, steps: readonly EpilogueStep[] = [], more: readonly Tensor[] = []) {
+    const inputs = [x, w, ...more];
+    const size = (t: Tensor): Tensor => new Tensor('float32', (t.data as Float32Array).map(Math.abs), t.dims);
+    let wanted = await evaluate('MatMul', [x, w]);
+    const terms = await evaluate('MatMul', [size(x), size(w)]);
+    for (const { op, attrs, inputs: own, position } of steps) {
+      const operands = own.map((i) => inputs[i]!);
+      wanted = await evaluate(op, operands.toSpliced(position, 0, wanted), attrs);
+    }
+    const got = await run(inputs, wanted.dims, steps);
+    const bound = (x.dims.at(-1)! + 8) * 2 ** -24;
+    const worst = got.findIndex(
+      (y, i) => !(Math.abs(y - (wanted.data[i] as number)) <= bound * (1 + (terms.data[i] as number))),
+    );
+    expect(worst, `[${x.dims}] x [${w.dims}]`).toBe(-1);
+  }
+
+  it('has groups, tiles and chunks of every size at every density', async () => {
+    let seed = 1;
+    for (const density of [0, 0.01, 0.05, 0.1, 0.5, 1])
+      for (const [m, k, n] of [
+        [1, 1, 1],
+        [15, 16, 28],
+        [16, 17, 29],
+        [17, 300, 57],
+        [33, 900, 31],
+        [70, 64, 500],
+        [5, 1600, 100],
+      ] as const) {
+        await compare(tensor([m, k], seed++), tensor([k, n], seed++, density));
+      }
+  });
+
+  it('has many tiles, and rows in several axes', async () => {
+    await compare(tensor([1200, 40], 1), tensor([40, 60], 2, 0.2));
+    await compare(tensor([2, 3, 7, 40], 3), tensor([40, 60], 4, 0.2));
+    await compare(tensor([40], 5), tensor([40, 60], 6, 0.2));
+    await compare(tensor([0, 40], 5), tensor([40, 60], 6, 0.2));
+    await compare(tensor([4, 0], 5), tensor([0, 60], 6, 0.2));
+    await compare(tensor([4, 40], 5), tensor([40, 0], 6, 0.2));
+  });
+
+  it('does the epilogue on rows and columns', async () => {
+    const steps: EpilogueStep[] = [
+      { op: 'Add', attrs: {}, inputs: [2], position: 0 },
+      { op: 'Gelu', attrs: { approximate: 'none' }, inputs: [], position: 0 },
+      { op: 'Mul', attrs: {}, inputs: [3], position: 0 },
+      { op: 'Sub', attrs: {}, inputs: [4], position: 1 },
+    ];
+    for (const [m, n] of [
+      [37, 61],
+      [16, 16],
+      [3, 130],
+    ] as const) {
+      const more = [tensor([n], 7), tensor([m, n], 8), tensor([m, 1], 9)];
+      await compare(tensor([m, 50], 5), tensor([50, n], 6, 0.3), steps, more);
+    }
+  });
+
+  it('counts the lines that groups load', () => {
+    const [k, n] = [40, 100];
+    const w = tensor([k, n], 3, 0.02);
+    const cut = cutOf(k, n, 80);
+    let lines = 0;
+    for (let row = 0; row < k; row++)
+      for (let g = 0; g + 1 < cut.columns.length; g++) {
+        const part = (w.data as Float32Array).subarray(row * n + cut.columns[g]!, row * n + cut.columns[g + 1]!);
+        if (part.some((x) => x !== 0)) lines++;
+      }
+    expect(linesOf(w, cut)).toBe(lines);
+    expect(cut.columns.at(-1)).toBe(n);
+    expect(cut.rows.at(-1)).toBe(k);
+  });
+});
