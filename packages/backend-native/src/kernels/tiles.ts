@@ -60,41 +60,50 @@ export function emitTileConfiguration(a: Assembler, rows: Gpr): void {
   a.ldtilecfg(at(rax, rows), -64);
 }
 
+export interface TileBlock {
+  readonly product: TileProduct;
+  /** The block has more rows than a tile. */
+  readonly isTall: boolean;
+  /** Sums begin with what is in memory; else with zeros. */
+  readonly isContinued: boolean;
+}
+
 /**
- * Sums of a block, row by row of a panel's width, to `to`. Clobbers rcx.
- * @param isTall the block has more rows than a tile
- * @param steps tiles along K
+ * Sums of a block, row by row of a panel's width, to `sums`. rcx says how many tiles there are along K, maybe none. Clobbers it, and
+ * what {@link tileRegisters} says.
  */
-export function emitTileProduct(a: Assembler, product: TileProduct, isTall: boolean, steps: number, to: Gpr): void {
+export function emitTileProduct(a: Assembler, { product, isTall, isContinued }: TileBlock, sums: Gpr): void {
   const { aAt, lowerAt, pitch, bAt, bStride, aheadAt } = tileRegisters;
   const halves = isTall ? [0, 1] : [0];
-  const sums = halves.flatMap((half) =>
-    [0, 1].map((column) => ({ half, column, tile: tmm(SUMS + 2 * half + column) })),
+  const tiles = halves.flatMap((half) =>
+    [0, 1].map((column) => ({
+      ...{ half, column, tile: tmm(SUMS + 2 * half + column) },
+      offset: half * TILE_ROWS * PANEL_ROW_BYTES + column * TILE_ROW_BYTES,
+    })),
   );
-  for (const { tile } of sums) a.tilezero(tile);
   a.movi(bStride, PANEL_ROW_BYTES);
-  if (steps > 0) {
-    const lines = isTall ? LINES_AHEAD.two : LINES_AHEAD.one;
-    let line = 0;
-    const prefetch = (until: number): void => {
-      for (; line < until; line++) a.prefetcht1(at(aheadAt), 64 * line);
-    };
-    a.movi(rcx, steps);
-    const loop = a.here();
-    for (const [i, { half, column, tile }] of sums.entries()) {
-      const [left, right] = [tmm(LEFT + half), tmm(RIGHT + column)];
-      if (column === 0) a.tileloadd(left, at(half === 0 ? aAt : lowerAt, pitch));
-      if (half === 0) a.tileloaddt1(right, at(bAt, bStride), column * TILE_ROW_BYTES);
-      a[product](tile, left, right);
-      prefetch(((i + 1) * lines) / sums.length);
-    }
-    a.addi(aAt, TILE_ROW_BYTES);
-    if (isTall) a.addi(lowerAt, TILE_ROW_BYTES);
-    a.addi(bAt, TILE_STEPS * PANEL_ROW_BYTES);
-    a.addi(aheadAt, 64 * lines);
-    a.dec(rcx);
-    a.jnz(loop);
+  for (const { tile, offset } of tiles)
+    if (isContinued) a.tileloadd(tile, at(sums, bStride), offset);
+    else a.tilezero(tile);
+  const done = a.label();
+  a.test(rcx, rcx);
+  a.jz(done);
+  const lines = isTall ? LINES_AHEAD.two : LINES_AHEAD.one;
+  let line = 0;
+  const loop = a.here();
+  for (const [i, { half, column, tile }] of tiles.entries()) {
+    const [left, right] = [tmm(LEFT + half), tmm(RIGHT + column)];
+    if (column === 0) a.tileloadd(left, at(half === 0 ? aAt : lowerAt, pitch));
+    if (half === 0) a.tileloaddt1(right, at(bAt, bStride), column * TILE_ROW_BYTES);
+    a[product](tile, left, right);
+    for (; line < ((i + 1) * lines) / tiles.length; line++) a.prefetcht1(at(aheadAt), 64 * line);
   }
-  for (const { half, column, tile } of sums)
-    a.tilestored(at(to, bStride), half * TILE_ROWS * PANEL_ROW_BYTES + column * TILE_ROW_BYTES, tile);
+  a.addi(aAt, TILE_ROW_BYTES);
+  if (isTall) a.addi(lowerAt, TILE_ROW_BYTES);
+  a.addi(bAt, TILE_STEPS * PANEL_ROW_BYTES);
+  a.addi(aheadAt, 64 * lines);
+  a.dec(rcx);
+  a.jnz(loop);
+  a.bind(done);
+  for (const { tile, offset } of tiles) a.tilestored(at(sums, bStride), offset, tile);
 }

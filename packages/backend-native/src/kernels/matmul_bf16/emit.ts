@@ -216,8 +216,10 @@ function emitBlock(a: Assembler, shape: Shape): void {
   }
   for (const [i, rows] of heights.entries()) {
     a.bind(labels[i]!);
-    if (unit.hasTiles) emitTileProduct(a, 'tdpbf16ps', rows > TILE_ROWS, steps / TILE_STEPS, rsi);
-    else emitVectors(a, rows, steps, pitch);
+    if (unit.hasTiles) {
+      a.movi(rcx, steps / TILE_STEPS);
+      emitTileProduct(a, { product: 'tdpbf16ps', isTall: rows > TILE_ROWS, isContinued: false }, rsi);
+    } else emitVectors(a, rows, steps, pitch);
     if (i < labels.length - 1) a.jmp(done);
   }
   a.bind(done);
