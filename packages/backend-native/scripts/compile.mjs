@@ -3,7 +3,8 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const root = join(import.meta.dirname, '..');
+/** The package. */
+export const root = join(import.meta.dirname, '..');
 // The headers are the build's dependencies, not the package's.
 export const require = createRequire(join(root, '../../tooling/build/package.json'));
 
