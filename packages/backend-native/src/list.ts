@@ -1,6 +1,7 @@
 /** Command lists: steps bound to memory and sizes, and run by the addon's threads. */
 
 import {
+  atNode,
   type Binding,
   bindShape,
   type CommandList,
@@ -13,6 +14,7 @@ import {
   throwIfAborted,
 } from '@espalier/core';
 import type { Addon } from './addon.ts';
+import { debugging, traceCommand, writePerfMap } from './debug.ts';
 import type { Memory, NativeBuffer } from './memory.ts';
 import type { NativeCall, NativeOperand, NativeProgram } from './program.ts';
 
@@ -30,6 +32,8 @@ export interface Engine {
 
 /** Words of a command: code, arguments, units. */
 const COMMAND_WORDS = 3;
+/** Bytes of a step's status. */
+const STATUS = 16;
 /** Bytes before the commands: the cancel flag. */
 const HEADER = 64;
 /** Bound blocks that wait to be run again; more runs at once bind anew. */
@@ -47,11 +51,15 @@ interface Block {
   readonly steps: readonly number[];
   /** Where times are written, in bytes from the start. */
   readonly times: number;
+  /** Of the steps that may fail, one after the other. */
+  readonly status: NativeBuffer;
+  readonly failing: readonly Step<NativeProgram>[];
 }
 
 export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]): CommandList<NativeBuffer> {
   const kept: Block[] = [];
   let disposed = false;
+  writePerfMap(steps);
   const free = (block: Block): void => {
     for (const buffer of block.owned) engine.memory.free(buffer);
   };
@@ -66,7 +74,7 @@ export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]
       const index = kept.findIndex((each) => each.key === key);
       const block = index < 0 ? await bind(engine, steps, slots, at, key, options.signal) : kept.splice(index, 1)[0]!;
       try {
-        await runBlock(engine, block, options);
+        await runBlock(engine, block, steps, options);
       } finally {
         give(block);
       }
@@ -98,28 +106,34 @@ async function bind(
     if (!desc || !slot) return undefined;
     return { dtype: desc.dtype, dims: bindShape(desc.shape, at), address: slot.buffer.address + slot.offset };
   };
-  const calls: Omit<NativeCall, 'scratch'>[] = [];
-  // Steps run one after the other, so that one scratch area serves them all.
-  let scratchBytes = 0;
-  for (const { program, call, inputs, outputs } of steps) {
-    if (slicer.due) await slicer.pause();
-    const bound = {
-      inputs: call.inputs.map((desc, i) => operand(desc, inputs[i])),
-      outputs: call.outputs.map((desc, i) => operand(desc, outputs[i])),
-      at,
-      threads,
-    };
-    calls.push(bound);
-    scratchBytes = Math.max(scratchBytes, program.scratch?.(bound) ?? 0);
-  }
-  const owned = [memory.alloc(scratchBytes)];
+  const status = memory.alloc(STATUS * steps.filter(({ program }) => program.failure).length);
+  const owned = [status];
   try {
-    const scratch = owned[0]!.address;
+    const failing: Step<NativeProgram>[] = [];
+    const calls: Omit<NativeCall, 'scratch'>[] = [];
+    // Steps run one after the other, so that one scratch area serves them all.
+    let scratchBytes = 0;
+    for (const step of steps) {
+      if (slicer.due) await slicer.pause();
+      const { program, call, inputs, outputs } = step;
+      const bound = {
+        inputs: call.inputs.map((desc, i) => operand(desc, inputs[i])),
+        outputs: call.outputs.map((desc, i) => operand(desc, outputs[i])),
+        at,
+        threads,
+        status: status.address + STATUS * failing.length,
+      };
+      if (program.failure) failing.push(step);
+      calls.push(bound);
+      scratchBytes = Math.max(scratchBytes, program.scratch?.(bound) ?? 0);
+    }
+    const scratch = memory.alloc(scratchBytes);
+    owned.unshift(scratch);
     const commands: Encoded[] = [];
     let words = 0;
     for (const [step, { program }] of steps.entries()) {
       if (slicer.due) await slicer.pause();
-      const call = { ...calls[step]!, scratch };
+      const call = { ...calls[step]!, scratch: scratch.address };
       for (const phase of program.phases) {
         const args = phase.args(call);
         commands.push({ step, code: phase.code, units: phase.units(call), args });
@@ -142,10 +156,20 @@ async function bind(
       if (slicer.due) await slicer.pause();
       for (const word of command.args) write(word);
     }
-    return { key, buffer, owned, commands: commands.length, steps: commands.map(({ step }) => step), times };
+    const stepOf = commands.map(({ step }) => step);
+    return { key, buffer, owned, commands: commands.length, steps: stepOf, times, status, failing };
   } catch (error) {
     for (const each of owned) memory.free(each);
     throw error;
+  }
+}
+
+/** @throws EspalierError of the first step whose status says that its values are wrong */
+function checkStatus({ status, failing }: Block): void {
+  const words = new BigInt64Array(status.view.buffer, status.view.byteOffset, 2 * failing.length);
+  for (const [i, { call, program }] of failing.entries()) {
+    const [kind, found] = words.subarray(2 * i);
+    if (kind !== 0n) throw atNode(call, program.failure!(Number(kind), found!));
   }
 }
 
@@ -167,23 +191,21 @@ function wordWriter(buffer: NativeBuffer, offset: number): (word: number) => voi
   };
 }
 
-async function runBlock(engine: Engine, block: Block, { signal, onStep }: RunOptions): Promise<void> {
-  const { buffer, commands, times } = block;
+async function runBlock(
+  engine: Engine,
+  block: Block,
+  steps: readonly Step<NativeProgram>[],
+  { signal, onStep }: RunOptions,
+): Promise<void> {
+  const { buffer } = block;
   const cancel = new Int32Array(buffer.view.buffer, 0, 1);
   Atomics.store(cancel, 0, 0);
+  block.status.view.fill(0);
   const abort = (): void => void Atomics.store(cancel, 0, 1);
   signal?.addEventListener('abort', abort, { once: true });
   let completed: boolean;
   try {
-    completed = await engine.addon.run(
-      buffer.address + HEADER,
-      commands,
-      engine.trampoline,
-      buffer.address,
-      onStep ? buffer.address + times : 0,
-      engine.threads,
-      engine.team,
-    );
+    completed = await runCommands(engine, block, steps, onStep !== undefined);
   } finally {
     signal?.removeEventListener('abort', abort);
   }
@@ -191,7 +213,28 @@ async function runBlock(engine: Engine, block: Block, { signal, onStep }: RunOpt
     throwIfAborted(signal);
     throw new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
   }
+  checkStatus(block);
   if (onStep) reportTimes(block, onStep);
+}
+
+/** Runs all commands, one at a time where each is to be named. */
+async function runCommands(
+  { addon, trampoline, threads, team }: Engine,
+  { buffer, commands, times, steps: stepOf }: Block,
+  steps: readonly Step<NativeProgram>[],
+  timed: boolean,
+): Promise<boolean> {
+  const run = (first: number, count: number): Promise<boolean> => {
+    const at = buffer.address + HEADER + COMMAND_WORDS * 8 * first;
+    const timesAt = timed ? buffer.address + times + 8 * first : 0;
+    return addon.run(at, count, trampoline, buffer.address, timesAt, threads, team);
+  };
+  if (!debugging) return run(0, commands);
+  for (let c = 0; c < commands; c++) {
+    traceCommand(steps[stepOf[c]!]!, c, commands);
+    if (!(await run(c, 1))) return false;
+  }
+  return true;
 }
 
 function reportTimes({ buffer, steps, commands, times }: Block, onStep: NonNullable<RunOptions['onStep']>): void {

@@ -1,6 +1,6 @@
 /** What kernels of this backend prepare: phases of emitted code, with argument blocks made from bound operands. */
 
-import type { Binding, DType, Program } from '@espalier/core';
+import type { Binding, DType, EspalierError, Program } from '@espalier/core';
 
 export interface NativeOperand {
   readonly dtype: DType;
@@ -15,6 +15,8 @@ export interface NativeCall {
   readonly at: Binding;
   /** Memory of as many bytes as the program's `scratch` says, aligned to 64; its contents are anyone's. */
   readonly scratch: number;
+  /** Two words in which emitted code says what is wrong with the values it was given: anything but 0, then what it found. */
+  readonly status: number;
   /** How many threads may run units at once; emitted code is given a number below it. */
   readonly threads: number;
 }
@@ -33,4 +35,6 @@ export interface NativeProgram extends Program {
   readonly phases: readonly NativePhase[];
   /** Bytes of scratch memory for a call. */
   scratch?(call: Omit<NativeCall, 'scratch'>): number;
+  /** What a status means; the run ends with it. */
+  failure?(kind: number, found: bigint): EspalierError;
 }
