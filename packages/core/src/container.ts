@@ -8,6 +8,10 @@ import type { Tensor } from './tensor.ts';
 /** A tensor, a sequence of tensors, or (`null`) an optional that has no element; one that has is its element. */
 export type Value = Tensor | readonly Tensor[] | null;
 
+export function isSequence(value: Value): value is readonly Tensor[] {
+  return Array.isArray(value);
+}
+
 /** A size in the shape of a {@link Container} that its tensors do not share. */
 export const OPEN = '?';
 /** The shape of a {@link Container} whose tensors have any number of axes. */
@@ -20,6 +24,11 @@ export function isRanked(shape: Shape | undefined): shape is Shape {
 
 export function kindOf({ container }: Pick<ValueType, 'container'>): ValueKind {
   return container?.kind ?? 'tensor';
+}
+
+/** The shape of a tensor, or that of each tensor in a container. */
+export function shapeIn({ shape, container }: Pick<ValueType, 'shape' | 'container'>): Shape {
+  return container ? (container.shape ?? ANY_SHAPE) : shape;
 }
 
 /** `float32[batch,3]`, `sequence(float32[?,3])`, `optional(sequence(float32[...]))` for messages. */

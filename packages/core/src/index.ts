@@ -1,6 +1,6 @@
 export type { Assumption } from './assumptions.ts';
 export * from './backend.ts';
-export { ANY_SHAPE, formatType, isRanked, kindOf, OPEN, type Value } from './container.ts';
+export { ANY_SHAPE, formatType, isRanked, isSequence, kindOf, OPEN, shapeIn, type Value } from './container.ts';
 export { type Binding, type Dim, dim } from './dim.ts';
 export * from './dtype.ts';
 export * from './errors.ts';

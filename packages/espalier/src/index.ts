@@ -9,6 +9,8 @@ export {
   Tensor,
   type TensorData,
   UnsupportedError,
+  type Value,
+  type ValueKind,
 } from '@espalier/core';
 export { calibrate, type DeviceProfile, type Explanation, type Plan, type PlannedNode } from '@espalier/planner';
 export {

@@ -6,6 +6,7 @@ import {
   formatShape,
   formatType,
   isRanked,
+  isSequence,
   type Shape,
   type Tensor,
   type Value,
@@ -111,10 +112,6 @@ function checkContainer(input: ValueInfo, value: Value): void {
         `${what} holds the shape [${tensor.dims}] at ${i}; expected ${formatShape(shape)}`,
       );
   });
-}
-
-export function isSequence(value: Value): value is readonly Tensor[] {
-  return Array.isArray(value);
 }
 
 /** The shape with what is not a plain symbol taken as given, to be checked later. */

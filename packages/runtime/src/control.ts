@@ -1,7 +1,15 @@
 /** What the runtime does itself: If, Loop, Scan and SequenceMap, the parts of a graph that are not straight lines, and sequences. */
 
-import { type Attributes, atNode, bindShape, EspalierError, normalizeAxis, Tensor, type Value } from '@espalier/core';
-import { isSequence } from './bind.ts';
+import {
+  type Attributes,
+  atNode,
+  bindShape,
+  EspalierError,
+  isSequence,
+  normalizeAxis,
+  Tensor,
+  type Value,
+} from '@espalier/core';
 import type { Control, Executable } from './executable.ts';
 import type { Frame } from './frame.ts';
 import { sequenceOps, slice, stack } from './sequence.ts';

@@ -8,6 +8,7 @@ import {
   dim,
   EspalierError,
   inferNode,
+  isSequence,
   type RunOptions,
   runGenerator,
   type Slicer,
@@ -18,7 +19,7 @@ import {
   type Value,
   type ValueFacts,
 } from '@espalier/core';
-import { type Bindings, bindFeeds, type Feeds, isSequence, unify } from './bind.ts';
+import { type Bindings, bindFeeds, type Feeds, unify } from './bind.ts';
 import { copyOf, toBuffer } from './constants.ts';
 import { runControl } from './control.ts';
 import { bytesOf, type Evaluation, type Executable, type Region, type ShapeQuestion, type Task } from './executable.ts';

@@ -1,7 +1,14 @@
 /** Sequences and optionals: the ops of ONNX that make and read them, on values in host memory. */
 
-import { type Attributes, EspalierError, normalizeAxis, Tensor, type TensorData, type Value } from '@espalier/core';
-import { isSequence } from './bind.ts';
+import {
+  type Attributes,
+  EspalierError,
+  isSequence,
+  normalizeAxis,
+  Tensor,
+  type TensorData,
+  type Value,
+} from '@espalier/core';
 import { copyOf } from './constants.ts';
 
 type Inputs = readonly (Value | undefined)[];

@@ -1,10 +1,10 @@
 /** A plan ready to run, many times and at once. */
 
 import {
-  ANY_SHAPE,
   EspalierError,
   kindOf,
   Slicer,
+  shapeIn,
   type Tensor,
   throwIfAborted,
   type Value,
@@ -65,11 +65,11 @@ export interface Session {
 /** @param release called when the last run has ended after `dispose` */
 export function createSession(executable: Executable, release: () => void): Session {
   const { graph, plan } = executable.planned;
-  const metadata = ({ name, dtype, shape, container }: ValueInfo): ValueMetadata => ({
+  const metadata = ({ name, ...value }: ValueInfo): ValueMetadata => ({
     name,
-    kind: kindOf({ container }),
-    type: dtype,
-    shape: container ? (container.shape ?? ANY_SHAPE) : shape,
+    kind: kindOf(value),
+    type: value.dtype,
+    shape: shapeIn(value),
   });
   const outputs = graph.outputs.map((name) => metadata({ name, ...typeOf(executable, name) }));
   const running = new Set<Promise<unknown>>();

@@ -1,6 +1,15 @@
 /** Says how a result differs from what ONNX expects. */
 
-import { type DType, dtypes, fromBFloat16, fromFloat16, readNibble, type Tensor, type Value } from '@espalier/core';
+import {
+  type DType,
+  dtypes,
+  fromBFloat16,
+  fromFloat16,
+  isSequence,
+  readNibble,
+  type Tensor,
+  type Value,
+} from '@espalier/core';
 
 interface Tolerance {
   readonly relative: number;
@@ -29,17 +38,18 @@ export function difference(actual: Value, expected: Value, absolute = 0): string
   const all = tensorsIn(expected);
   for (const [i, tensor] of tensorsIn(actual).entries()) {
     const found = tensorDifference(tensor, all[i]!, absolute);
-    if (found !== undefined) return Array.isArray(actual) ? `at ${i} ${found}` : found;
+    if (found !== undefined) return isSequence(actual) ? `at ${i} ${found}` : found;
   }
   return undefined;
 }
 
 function describe(value: Value): string {
-  return value === null ? 'empty' : Array.isArray(value) ? `a sequence of ${value.length}` : 'a tensor';
+  return value === null ? 'empty' : isSequence(value) ? `a sequence of ${value.length}` : 'a tensor';
 }
 
 function tensorsIn(value: Value): readonly Tensor[] {
-  return value === null ? [] : [value].flat();
+  if (value === null) return [];
+  return isSequence(value) ? value : [value];
 }
 
 function tensorDifference(actual: Tensor, expected: Tensor, absolute: number): string | undefined {

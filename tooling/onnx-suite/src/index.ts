@@ -6,7 +6,6 @@ import { type Case, readCases } from './archive.ts';
 import { type Result, runCase } from './run.ts';
 
 export { readCases } from './archive.ts';
-export { outOfScope } from './manifest.ts';
 export { formatSummary, type Summary, summarize } from './report.ts';
 export type { Result } from './run.ts';
 

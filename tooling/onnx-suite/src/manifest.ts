@@ -12,8 +12,3 @@ export const randomOps: ReadonlyMap<string, string> = new Map(
 export const absoluteTolerance: ReadonlyMap<string, { readonly absolute: number; readonly reason: string }> = new Map([
   ['DFT', { absolute: 1e-6, reason: 'where terms cancel, numpy leaves the float32 roundings of the terms, not zero' }],
 ]);
-
-/** What ops of real models may be refused for: no such model asks for it. */
-export const outOfScope: readonly { readonly pattern: RegExp; readonly reason: string }[] = [
-  { pattern: /is (a sequence|an optional)/, reason: 'values are tensors' },
-];

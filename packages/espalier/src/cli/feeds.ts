@@ -9,10 +9,12 @@ import {
   dtypes,
   EspalierError,
   elements,
+  isSequence,
   sizeOf,
   Tensor,
   toBFloat16,
   toFloat16,
+  type Value,
   writeNibble,
 } from '@espalier/core';
 import type { Session } from '@espalier/runtime';
@@ -25,13 +27,16 @@ export interface JsonTensor {
   readonly data: readonly unknown[];
 }
 
+/** A sequence is a list of tensors, an optional that is empty null. */
+type JsonValue = JsonTensor | readonly JsonTensor[] | null;
+
 export interface FeedOptions {
   readonly inputs?: string;
   readonly seed: number;
   readonly dim?: Readonly<Record<string, number>>;
 }
 
-export function readFeeds(session: Session, options: FeedOptions): Record<string, Tensor> {
+export function readFeeds(session: Session, options: FeedOptions): Record<string, Value> {
   if (options.inputs === undefined) return randomFeeds(session, options);
   const file = options.inputs;
   let bytes: Buffer;
@@ -41,7 +46,7 @@ export function readFeeds(session: Session, options: FeedOptions): Record<string
     throw new EspalierError('NOT_FOUND', `${file} cannot be read: ${(error as Error).message}`, { file, cause: error });
   }
   if (bytes.subarray(0, 2).toString('latin1') === 'PK') return readNpz(bytes, file);
-  let json: Record<string, JsonTensor>;
+  let json: Record<string, JsonValue>;
   try {
     json = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
@@ -54,7 +59,16 @@ export function readFeeds(session: Session, options: FeedOptions): Record<string
 }
 
 /** @throws EspalierError `BAD_FILE` naming `what` */
-export function fromJson(value: JsonTensor, what: string): Tensor {
+export function fromJson(value: JsonValue, what: string): Value {
+  if (value === null) return null;
+  return isList(value)
+    ? value.map((tensor, i) => tensorFromJson(tensor, `${what}, element ${i}`))
+    : tensorFromJson(value, what);
+}
+
+const isList = (value: JsonValue): value is readonly JsonTensor[] => Array.isArray(value);
+
+function tensorFromJson(value: JsonTensor, what: string): Tensor {
   const bad = (why: string): never => {
     throw new EspalierError(
       'BAD_FILE',
@@ -93,8 +107,12 @@ function encode(dtype: DType, elements: readonly (number | string | boolean)[], 
   return new Tensor(dtype, elements, shape);
 }
 
-/** The tensor as JSON: infinities, NaN and integers beyond 2^53 as strings, halves as numbers. */
-export function toJson(tensor: Tensor): JsonTensor {
+/** The value as JSON: infinities, NaN and integers beyond 2^53 as strings, halves as numbers. */
+export function toJson(value: Value): JsonValue {
+  return isSequence(value) ? value.map(tensorToJson) : value && tensorToJson(value);
+}
+
+function tensorToJson(tensor: Tensor): JsonTensor {
   return { dtype: tensor.type, shape: tensor.dims, data: elements(tensor).map(jsonElement) };
 }
 
@@ -103,8 +121,12 @@ function jsonElement(value: number | bigint | string): number | string {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
+/** What stands for a size that the tensors of a sequence need not share, and how many tensors it is given. */
+const HELD_SIZE = 4;
+const HELD_TENSORS = 2;
+
 /** Floats in [-1, 1), integers and bools 0 or 1 (small enough for any vocabulary), open sizes as given or as planned. */
-function randomFeeds(session: Session, { seed, dim: sizes }: FeedOptions): Record<string, Tensor> {
+function randomFeeds(session: Session, { seed, dim: sizes }: FeedOptions): Record<string, Value> {
   const at = { ...session.explain().sizes, ...sizes };
   let state = Math.trunc(seed) >>> 0 || 1;
   const next = (): number => {
@@ -113,14 +135,17 @@ function randomFeeds(session: Session, { seed, dim: sizes }: FeedOptions): Recor
     state ^= state << 5;
     return (state >>> 0) / 2 ** 32;
   };
-  const feed = session.inputMetadata.map(({ name, type, shape }) => {
+  const feed = session.inputMetadata.map(({ name, kind, type, shape }) => {
     const dims = bindShape(
-      shape.map((d) => dim.substitute(d, at)),
+      shape.map((d) => (kind === 'tensor' ? dim.substitute(d, at) : typeof d === 'number' ? d : HELD_SIZE)),
       {},
     );
     const isFloat = dtypes[type].kind === 'float';
-    const elements = Array.from({ length: sizeOf(dims) }, () => (isFloat ? next() * 2 - 1 : Math.round(next())));
-    return [name, encode(type, elements, dims)] as const;
+    const tensor = (): Tensor => {
+      const elements = Array.from({ length: sizeOf(dims) }, () => (isFloat ? next() * 2 - 1 : Math.round(next())));
+      return encode(type, elements, dims);
+    };
+    return [name, kind.includes('sequence') ? Array.from({ length: HELD_TENSORS }, tensor) : tensor()] as const;
   });
   return Object.fromEntries(feed);
 }

@@ -1,6 +1,16 @@
 /** `espalier inspect`: what is in a model's file, before anything is planned. */
 
-import { dtypes, type Graph, inferGraph, onnxOps, subgraphs, type ValueInfo } from '@espalier/core';
+import {
+  dtypes,
+  formatType,
+  type Graph,
+  inferGraph,
+  kindOf,
+  onnxOps,
+  shapeIn,
+  subgraphs,
+  type ValueInfo,
+} from '@espalier/core';
 import { importGraph } from '../load.ts';
 import { openSource } from '../source.ts';
 import { type ModelOptions, print } from './model.ts';
@@ -9,26 +19,25 @@ export async function inspect(model: string, { json }: ModelOptions): Promise<vo
   const opened = await openSource(model);
   const graph = await importGraph(opened);
   const { values } = inferGraph(graph, onnxOps);
-  const outputs = graph.outputs.map((name) => ({
-    name,
-    dtype: values.get(name)!.dtype,
-    shape: values.get(name)!.shape,
-  }));
-  const inputs = graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  const inputs = graph.inputs;
+  const outputs = graph.outputs.map((name): ValueInfo => ({ ...values.get(name)!, name }));
   const ops = Object.fromEntries([...countOps(graph)].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)));
   const weights = weightsOf(graph);
   if (json) {
+    const value = ({ name, ...type }: ValueInfo) => ({
+      name,
+      kind: kindOf(type),
+      dtype: type.dtype,
+      shape: shapeIn(type),
+    });
+    const [took, gives] = [inputs.map(value), outputs.map(value)];
+    const bytes = opened.bytes.byteLength;
     print(
-      JSON.stringify(
-        { file: model, bytes: opened.bytes.byteLength, graph: graph.name, inputs, outputs, ops, weights },
-        null,
-        2,
-      ),
+      JSON.stringify({ file: model, bytes, graph: graph.name, inputs: took, outputs: gives, ops, weights }, null, 2),
     );
     return;
   }
-  const value = ({ name, dtype, shape }: Pick<ValueInfo, 'name' | 'dtype' | 'shape'>): string =>
-    `  ${name}  ${dtype}[${shape.join(', ')}]`;
+  const value = (info: ValueInfo): string => `  ${info.name}  ${formatType(info).replaceAll(',', ', ')}`;
   print(`${model}: ${(opened.bytes.byteLength / 1e6).toFixed(2)} MB, graph "${graph.name}"`);
   print(['inputs:', ...inputs.map(value), 'outputs:', ...outputs.map(value)].join('\n'));
   print(
