@@ -17,6 +17,7 @@ import { inlineIf } from './inline-if.ts';
 import type { Pass } from './pass.ts';
 import { type PassReport, type RunPassesOptions, runStages } from './run.ts';
 import { dataDependentShapes, shapeArithmetic } from './shape-arithmetic.ts';
+import { sinkExpands } from './sink-expands.ts';
 import { sinkViews } from './sink-views.ts';
 
 export { decompose } from '../decompose.ts';
@@ -25,7 +26,7 @@ export type { PassReport, RunPassesOptions } from './run.ts';
 
 /** In stages; the passes of a stage run in turn until none of them changes anything. */
 export const defaultPasses: readonly (readonly Pass[])[] = [
-  [inlineIf, constantFolding, shapeArithmetic, canonicalForms, commonSubexpressions, deadCode],
+  [inlineIf, constantFolding, shapeArithmetic, canonicalForms, sinkExpands, commonSubexpressions, deadCode],
   [
     foldBatchNormalization,
     fuseLayerNormalization,
@@ -35,6 +36,7 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
     fuseQuantization,
     constantFolding,
     canonicalForms,
+    sinkExpands,
     commonSubexpressions,
     deadCode,
   ],
