@@ -2,6 +2,7 @@
 
 import { UnsupportedError } from '@espalier/core';
 import type { Addon } from './addon.ts';
+import { noteCode } from './debug.ts';
 
 export interface LoadedCode {
   /** Where each part begins. */
@@ -35,5 +36,9 @@ export function loadCode(addon: Addon, parts: readonly Uint8Array[]): LoadedCode
   } catch (error) {
     throw new UnsupportedError(`this host forbids executable pages: ${(error as Error).message}`, [], { cause: error });
   }
-  return { addresses: offsets.map((offset) => base + offset), bytes, dispose: () => addon.unmapCode(base, bytes) };
+  const addresses = offsets.map((offset) => base + offset);
+  addresses.forEach((address, i) => {
+    noteCode(address, parts[i]!.byteLength);
+  });
+  return { addresses, bytes, dispose: () => addon.unmapCode(base, bytes) };
 }

@@ -3,7 +3,7 @@
 import type { Addon } from './addon.ts';
 import { findAddon } from './addon.ts';
 import { loadCode } from './code.ts';
-import { emitReadXcr0, findFeatures, hasXgetbv, type NativeFeature } from './cpu.ts';
+import { emitReadXcr0, features as featureNames, findFeatures, hasXgetbv, type NativeFeature } from './cpu.ts';
 import type { Engine } from './list.ts';
 import { Memory } from './memory.ts';
 import { defaultThreads } from './threads.ts';
@@ -12,7 +12,7 @@ import { emitTrampoline } from './trampoline.ts';
 export interface EngineOptions {
   /** Threads that a run may use; as many as there are physical cores within the process's quota when absent. */
   readonly threads?: number;
-  /** Features to hide, to try the kernels of lesser machines. */
+  /** Features to hide, to try the kernels of lesser machines; those in the environment's ESPALIER_MASK (`avx512,amx-int8`) when absent. */
   readonly mask?: readonly NativeFeature[];
   /** Features to take as given, for tests that emulate them. */
   readonly assume?: readonly NativeFeature[];
@@ -40,9 +40,12 @@ export function startEngine(options: EngineOptions = {}): StartedEngine | { read
   }
   const memory = new Memory(addon, options.guard);
   const features = findFeatures(addon, readXcr0(addon, memory, code.addresses[1]!, code.addresses[0]!));
-  if (!features.has('avx2') || !features.has('fma')) return { reason: 'the processor has no AVX2 with FMA' };
   for (const feature of options.assume ?? []) features.add(feature);
-  for (const feature of options.mask ?? []) features.delete(feature);
+  for (const feature of options.mask ?? maskOfEnvironment()) features.delete(feature);
+  if (!features.has('avx2') || !features.has('fma')) {
+    code.dispose();
+    return { reason: 'the processor has no AVX2 with FMA' };
+  }
   const tiles = features.has('amx-int8') || features.has('amx-bf16');
   const trampoline = tiles ? loadCode(addon, [emitTrampoline(process.platform, true)]) : code;
   const threads = defaultThreads();
@@ -59,6 +62,14 @@ export function startEngine(options: EngineOptions = {}): StartedEngine | { read
       if (tiles) trampoline.dispose();
     },
   };
+}
+
+/** @throws TypeError for a name that is no feature's */
+function maskOfEnvironment(): NativeFeature[] {
+  const names = (process.env['ESPALIER_MASK'] ?? '').split(',').filter(Boolean) as NativeFeature[];
+  const wrong = names.find((name) => !featureNames.includes(name));
+  if (wrong) throw new TypeError(`ESPALIER_MASK names "${wrong}"; the features are ${featureNames.join(', ')}`);
+  return names;
 }
 
 function readXcr0(addon: Addon, memory: Memory, probe: number, trampoline: number): number {
