@@ -18,6 +18,8 @@ const THIN_GROUPS = 8;
 export interface Cut {
   readonly k: number;
   readonly n: number;
+  /** Share of elements that are not zero. */
+  readonly density: number;
   /** Where groups begin, and `n`. */
   readonly columns: readonly number[];
   /** Where chunks begin, and `k`. */
@@ -34,7 +36,7 @@ export function cutOf(k: number, n: number, nonzeros: number): Cut {
   const chunks = Math.max(1, Math.ceil(k / most));
   const groupsPerUnit = isThin ? Math.max(1, Math.min(THIN_GROUPS, Math.floor(groups / 8))) : 1;
   return {
-    ...{ k, n, columns: evenly(n, groups), rows: evenly(k, chunks) },
+    ...{ k, n, density, columns: evenly(n, groups), rows: evenly(k, chunks) },
     ...{ groupsPerUnit, units: Math.ceil(groups / groupsPerUnit) },
   };
 }

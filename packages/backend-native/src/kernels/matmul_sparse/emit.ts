@@ -244,15 +244,15 @@ export interface Stream {
 /** The code of one unit; its weights are appended to `stream`. */
 export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Float32Array, stream: Stream): Uint8Array {
   a.reset();
-  const { columns, rows, groupsPerUnit, k, n } = cut;
+  const { columns, rows, groupsPerUnit, density, k, n } = cut;
   const groups: number[] = [];
   for (let g = unit * groupsPerUnit; g < Math.min((unit + 1) * groupsPerUnit, columns.length - 1); g++) groups.push(g);
   const first = columns[groups[0]!]!;
   const width = columns[groups.at(-1)! + 1]! - first;
   for (let chunk = 0; chunk + 1 < rows.length; chunk++) {
     const [from, to] = [rows[chunk]!, rows[chunk + 1]!];
-    const [after, start] = [a.label(), stream.used];
-    const nonzeros = count(matrix, n, [from, to], [first, first + width]);
+    const after = a.label();
+    const nonzeros = Math.ceil(density * width * (to - from));
     a.mov(lineAt, turnedAt);
     a.mov(sumAt, sumsAt);
     a.mov(tilesLeft, tiles);
@@ -263,7 +263,7 @@ export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Float32Ar
     a.div(tiles);
     a.mov(thread, local('ahead'), rax);
     a.lea(codeAhead, rip(after));
-    a.lea(weightsAhead, at(weightsAt), 4 * (start + nonzeros));
+    a.lea(weightsAhead, at(weightsAt), 4 * (stream.used + nonzeros));
     const nextTile = a.here();
     emitPrefetch(a);
     for (const g of groups) {
@@ -286,13 +286,6 @@ export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Float32Ar
 }
 
 type Range = readonly [from: number, to: number];
-
-function count(matrix: Float32Array, n: number, [top, bottom]: Range, [left, right]: Range): number {
-  let nonzeros = 0;
-  for (let row = top; row < bottom; row++)
-    for (let at = row * n + left; at < row * n + right; at++) if (matrix[at] !== 0) nonzeros++;
-  return nonzeros;
-}
 
 function emitPrefetch(a: Assembler): void {
   a.mov(rcx, thread, local('ahead'));
