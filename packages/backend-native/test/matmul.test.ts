@@ -82,7 +82,9 @@ describe.skipIf(masks.length === 0)('float32 products', () => {
     const isa = mask.length > 0 ? 'avx2' : 'avx512';
     for (const threads of [1, 2]) {
       const backend = createNativeBackend({ mask, guard: true, threads }) as NativeBackend;
-      const kernels = backend.kernels.filter(({ op, requires }) => op === 'MatMul' && requires!.includes(isa));
+      const kernels = backend.kernels.filter(
+        ({ op, requires }) => ['MatMul', 'DequantizeMatMul'].includes(op) && requires!.includes(isa),
+      );
       if (threads === 2) {
         for (const test of conformanceTests({ ...backend, kernels }, { runs: 40 }))
           it.skipIf(test.skip)(test.name, test.run);
@@ -105,6 +107,10 @@ describe.skipIf(masks.length === 0)('float32 products', () => {
             [
               [1, 1536],
               [1536, 389],
+            ],
+            [
+              [45, 1000],
+              [1000, 70],
             ],
             [
               [2000, 3],

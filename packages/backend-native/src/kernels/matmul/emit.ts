@@ -1,12 +1,14 @@
 /**
  * The code of a product: for each register tile of a unit, rows of A broadcast against two vectors of a panel of B, the sums left
- * in the thread's scratch memory, and from there through the epilogue into the result.
+ * in the thread's scratch memory, and from there through the epilogue into the result. K is cut into chunks where many rows use
+ * a panel, so that a chunk of it and of A stay in the caches; there weights of few bits are widened once for all rows.
  */
 
 import {
   type Address,
   Assembler,
   at,
+  eax,
   edx,
   type Gpr,
   type Label,
@@ -30,12 +32,16 @@ import {
 } from '@espalier/x64';
 import { type Epilogue, emitSteps, MOST_OPERANDS } from './epilogue.ts';
 import { type Isa, panelWidth } from './isa.ts';
+import { emitWiden, isWhole, type Narrow, narrowLayout } from './narrow.ts';
 
 /** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
 export const argumentWords = [
   'scratch',
   'threadBytes',
   'k',
+  'chunk',
+  'sumsStep',
+  'copy',
   'aRow',
   'aPitch',
   'bRow',
@@ -54,7 +60,7 @@ export const argumentWords = [
   'batchesPerUnit',
 ] as const;
 
-/** What a unit keeps in memory, behind its tile of sums. */
+/** What a unit keeps in memory; behind it lie a chunk of widened weights, tiles of sums, and copied rows of A. */
 const localWords = [
   'batch',
   'batchEnd',
@@ -66,24 +72,49 @@ const localWords = [
   'blockEnd',
   'row',
   'rows',
+  'depth',
+  'steps',
+  'weights',
+  'sums',
   'a',
   'b',
   'c',
 ] as const;
 const LOCAL_BYTES = Math.ceil((localWords.length + MOST_OPERANDS) / 8) * 64;
 
-/** Bytes of scratch memory that each thread needs before its copy of rows of A. */
-export const fixedBytes = (isa: Isa): number => isa.rows * panelWidth(isa) * 4 + LOCAL_BYTES;
+const tileBytes = (isa: Isa): number => isa.rows * panelWidth(isa) * 4;
+
+/** Rows of K in a chunk at most: of A and B so many stay in the caches next to each other. */
+const MOST_STEPS = 448;
+
+/** Rows of K in a chunk, where several blocks of rows use it; groups of rows that share parameters stay whole. */
+export function chunkOf(k: number, narrow?: Narrow): number {
+  const multiple = narrow && narrow.group > 1 && !isWhole(narrow) ? narrow.group : UNROLL;
+  const chunks = Math.max(1, Math.ceil(k / MOST_STEPS));
+  return Math.ceil(k / chunks / multiple) * multiple;
+}
+
+/** Scratch memory of each thread: where sums and copied rows of A begin, for `blocks` blocks of a unit; and its bytes but for the rows. */
+export function scratchOf(isa: Isa, narrow: Narrow | undefined, chunks: number, blocks: number) {
+  const sums = sumsAt(isa, narrow);
+  const sumsStep = chunks > 1 ? tileBytes(isa) : 0;
+  return { sumsStep, copy: sums + (chunks > 1 ? blocks : 1) * tileBytes(isa) };
+}
+
+const sumsAt = (isa: Isa, narrow: Narrow | undefined): number =>
+  LOCAL_BYTES + (narrow ? chunkOf(narrow.k, narrow) * panelWidth(isa) * 4 : 0);
 
 /** Columns that a panel may have: all, or the first vector's, or all of the first vector's and some of the second's. */
 export type Columns = 'full' | 'first' | 'second';
 
+/** How B lies: in rows; in panels, one behind the other, filled up with zeros; in panels of weights of few bits. */
+export type Source = 'rows' | 'panels' | Narrow;
+
 export interface Shape {
   readonly isa: Isa;
-  /** B lies in panels, one behind the other, filled up with zeros; else in rows. */
-  readonly packed: boolean;
-  /** Numbers of rows that blocks have. */
-  readonly rows: readonly number[];
+  readonly source: Source;
+  /** Numbers of rows that blocks have, where there is one block and where there are several. */
+  readonly heights: { readonly one: readonly number[]; readonly several: readonly number[] };
   /** Kinds of panels that there are. */
   readonly columns: readonly Columns[];
   readonly epilogue: Epilogue;
@@ -105,7 +136,9 @@ const rowStep = (operand: number): number => 8 * (argumentWords.length + operand
 /** The first four rows of A are at r8 and one, two and three times aRow behind it, the next four at r9, and so on. */
 const rowBases = [r8, r9, r10, r11];
 const [aRow, aRow3, bAt, bRow, bRow3] = [r12, r13, r14, r15, rbp];
-const [resultAt, sumsAt] = [rax, rdx];
+const [resultAt, tileAt] = [rax, rdx];
+/** Of narrow weights: parameters, and rows of the chunk that no group had yet. */
+const [params, left] = [r15, rbp];
 const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
 
 /** Bytes that are copied at a time: rows that need it are a multiple of this. */
@@ -124,7 +157,11 @@ export function pitchOfA(m: number, k: number): number {
 /** Steps of K in a round of the loop. */
 const UNROLL = 4;
 /** Steps of K between a line of a panel being fetched and used. */
-const PREFETCH = 12;
+const PREFETCH = 64;
+/** Bytes between weights of few bits being fetched and used. */
+const PREFETCH_BYTES = 4096;
+/** Registers of a round of widening. */
+const WIDENED = 8;
 /** Sums that hide the latency of a multiply-add. */
 const LEAST_SUMS = 8;
 
@@ -139,12 +176,14 @@ class Emission {
   /** Bytes of a vector, and of a row of a panel. */
   private readonly vectorBytes: number;
   private readonly panelBytes: number;
+  private readonly narrow: Narrow | undefined;
 
   constructor(shape: Shape) {
     this.shape = shape;
     this.isa = shape.isa;
     this.vectorBytes = this.isa.lanes * 4;
     this.panelBytes = 2 * this.vectorBytes;
+    this.narrow = typeof shape.source === 'string' ? undefined : shape.source;
   }
 
   /** Entry: args in rdi, unit in rsi, thread in rdx. */
@@ -181,7 +220,7 @@ class Emission {
   }
 
   private local(name: (typeof localWords)[number]): number {
-    return fixedBytes(this.isa) - LOCAL_BYTES + 8 * localWords.indexOf(name);
+    return 8 * localWords.indexOf(name);
   }
 
   private operandLocal(operand: number): number {
@@ -257,30 +296,154 @@ class Emission {
 
   /** All blocks of a panel; rcx says how many columns it has. */
   private panel(columns: Columns): void {
-    const { a, isa, shape } = this;
+    const { a, isa, shape, narrow } = this;
     const masked = columns !== 'full';
     const vectors = columns === 'first' ? 1 : 2;
     if (masked) {
       if (vectors === 2) a.subi(rcx, isa.lanes);
       isa.setMask(a);
     }
+    const { one, several } = shape.heights;
+    if (!narrow) {
+      this.chunks(() => this.blocks([...new Set([...several, ...one])], shape.source, vectors, masked));
+      return;
+    }
+    const [streamed, done] = [a.label(), a.label()];
+    if (one.length > 0 && several.length > 0) {
+      a.movi(rax, 1);
+      a.cmp(rax, args, argument('blocks'));
+      a.je(streamed);
+    }
+    if (several.length > 0) {
+      this.chunks(() => {
+        this.widen(vectors);
+        this.blocks(several, 'panels', vectors, masked);
+      });
+      a.jmp(done);
+    }
+    a.bind(streamed);
+    if (one.length > 0) this.chunks(() => this.blocks(one, narrow, vectors, masked));
+    a.bind(done);
+  }
+
+  /** For one chunk of K after the other. */
+  private chunks(body: () => void): void {
+    const { a } = this;
+    this.locatePanel();
+    a.xor(eax, eax);
+    const nextChunk = a.here();
+    a.mov(thread, this.local('depth'), rax);
+    a.mov(rcx, args, argument('k'));
+    a.sub(rcx, rax);
+    a.mov(rdx, args, argument('chunk'));
+    a.cmp(rcx, rdx);
+    a.cmova(rcx, rdx);
+    a.mov(thread, this.local('steps'), rcx);
+    body();
+    a.mov(rax, thread, this.local('depth'));
+    a.add(rax, thread, this.local('steps'));
+    a.cmp(rax, args, argument('k'));
+    a.jb(nextChunk);
+  }
+
+  /** Where the panel's weights begin. */
+  private locatePanel(): void {
+    const { a } = this;
+    a.mov(bAt, args, argument('bPanel'));
+    a.imul(bAt, thread, this.local('panel'));
+    a.add(bAt, thread, this.local('b'));
+    a.mov(thread, this.local('weights'), bAt);
+  }
+
+  /** The chunk's rows of the panel as float32 into scratch memory; `weights` moves on. */
+  private widen(vectors: number): void {
+    const { a, isa, panelBytes, vectorBytes } = this;
+    const target = rsi;
+    const spare = isa.register(WIDENED);
+    a.lea(target, thread, LOCAL_BYTES);
+    const step = (u: number): void => {
+      const to = Array.from({ length: vectors }, (_, v) => isa.register((u * vectors + v) % WIDENED));
+      emitWiden(a, isa, this.narrow!, to, [at(bAt), at(params)], u, true, spare);
+      for (const [v, x] of to.entries()) a.vmovups(at(target), u * panelBytes + v * vectorBytes, x);
+    };
+    this.narrowGroups(() =>
+      this.rounds(step, (steps) => {
+        a.addi(bAt, steps * this.narrowRowBytes());
+        a.addi(target, steps * panelBytes);
+      }),
+    );
+    a.mov(thread, this.local('weights'), bAt);
+  }
+
+  /** Bytes from one row of narrow weights to the next. */
+  private narrowRowBytes(): number {
+    const { group, k } = this.narrow!;
+    const { rowBytes, groupBytes } = narrowLayout(this.narrow!, panelWidth(this.isa));
+    return group === 1 && k > 1 ? groupBytes : rowBytes;
+  }
+
+  /**
+   * Once for each group of the chunk's weights that shares parameters, from bAt on: rcx says how many rows, `params` points to the
+   * parameters, bAt to the rows.
+   */
+  private narrowGroups(body: () => void): void {
+    const { a, isa } = this;
+    const narrow = this.narrow!;
+    const { paramBytes } = narrowLayout(narrow, panelWidth(isa));
+    a.mov(bAt, thread, this.local('weights'));
+    if (isWhole(narrow)) {
+      a.mov(params, args, argument('bPanel'));
+      a.imul(params, thread, this.local('panel'));
+      a.add(params, thread, this.local('b'));
+      const isLater = a.label();
+      a.cmp(bAt, params);
+      a.jne(isLater);
+      a.addi(bAt, paramBytes);
+      a.bind(isLater);
+    }
+    a.mov(rcx, thread, this.local('steps'));
+    if (isWhole(narrow) || narrow.group === 1) {
+      body();
+      return;
+    }
+    a.mov(left, rcx);
+    const nextGroup = a.here();
+    a.mov(params, bAt);
+    a.addi(bAt, paramBytes);
+    a.movi(rcx, narrow.group);
+    a.cmp(rcx, left);
+    a.cmova(rcx, left);
+    a.sub(left, rcx);
+    body();
+    a.test(left, left);
+    a.jnz(nextGroup);
+  }
+
+  /** The blocks of a unit against the chunk of the panel. */
+  private blocks(heights: readonly number[], source: Source, vectors: number, masked: boolean): void {
+    const { a } = this;
     a.mov(rax, thread, this.local('blockStart'));
     a.mov(thread, this.local('block'), rax);
     const nextBlock = a.here();
-    this.locateBlock();
-    const finish = a.label();
-    const labels = shape.rows.map(() => a.label());
-    shape.rows.slice(1).forEach((rows, i) => {
+    this.locateBlock(heights, source);
+    const [finish, isMore] = [a.label(), a.label()];
+    const labels = heights.map(() => a.label());
+    heights.slice(1).forEach((rows, i) => {
       a.cmpi(rcx, rows);
       a.je(labels[i + 1]!);
     });
-    shape.rows.forEach((rows, i) => {
+    heights.forEach((rows, i) => {
       a.bind(labels[i]!);
-      this.product(rows, vectors, masked);
+      this.product(rows, source, vectors, masked);
       if (i < labels.length - 1) a.jmp(finish);
     });
     a.bind(finish);
+    a.mov(rax, thread, this.local('depth'));
+    a.add(rax, thread, this.local('steps'));
+    a.cmp(rax, args, argument('k'));
+    a.jb(isMore);
     this.finish(vectors, masked);
+    a.bind(isMore);
     this.next('block', 'blockEnd', nextBlock);
   }
 
@@ -312,7 +475,8 @@ class Emission {
     a.mov(source, first);
     a.imul(source, r13);
     a.add(source, thread, this.local('a'));
-    a.lea(target, thread, fixedBytes(isa));
+    a.mov(target, args, argument('copy'));
+    a.add(target, rbx);
     a.imul(first, r12);
     a.mov(rax, target);
     a.sub(rax, first);
@@ -333,9 +497,9 @@ class Emission {
     a.bind(done);
   }
 
-  /** Row and rows of the block (also in rcx), and where A and B begin for it. */
-  private locateBlock(): void {
-    const { a, shape } = this;
+  /** Row and rows of the block (also in rcx), and where A, B and the sums begin for it. */
+  private locateBlock(heights: readonly number[], source: Source): void {
+    const { a, isa } = this;
     a.mov(rax, thread, this.local('block'));
     this.firstRow(rsi);
     a.mov(rcx, args, argument('blockRows'));
@@ -344,52 +508,41 @@ class Emission {
     a.adci(rcx, 0);
     a.mov(thread, this.local('row'), rsi);
     a.mov(thread, this.local('rows'), rcx);
+    a.sub(rax, thread, this.local('blockStart'));
+    a.imul(rax, args, argument('sumsStep'));
+    a.lea(rax, at(rbx, rax), sumsAt(isa, this.narrow));
+    a.mov(thread, this.local('sums'), rax);
     a.mov(aRow, args, argument('aPitch'));
     a.imul(rsi, aRow);
     a.add(rsi, thread, this.local('a'));
+    a.mov(rdx, thread, this.local('depth'));
+    a.lea(rsi, at(rsi, rdx, 4));
     a.lea(aRow3, at(aRow, aRow, 2));
-    const groups = Math.ceil(Math.max(...shape.rows) / 4);
+    const groups = Math.ceil(Math.max(...heights) / 4);
     for (let i = 0; i < groups; i++) a.lea(rowBases[i]!, i === 0 ? at(rsi) : at(rowBases[i - 1]!, aRow, 4));
-    a.mov(bAt, args, argument('bPanel'));
-    a.imul(bAt, thread, this.local('panel'));
-    a.add(bAt, thread, this.local('b'));
-    if (shape.packed) return;
+    if (typeof source !== 'string') return;
+    if (this.narrow) {
+      a.lea(bAt, thread, LOCAL_BYTES);
+      return;
+    }
+    a.mov(bAt, args, argument('bRow'));
+    a.imul(bAt, rdx);
+    a.add(bAt, thread, this.local('weights'));
+    if (source === 'panels') return;
     a.mov(bRow, args, argument('bRow'));
     a.lea(bRow3, at(bRow, bRow, 2));
   }
 
-  /** Sums of a tile into scratch memory. */
-  private product(rows: number, vectors: number, masked: boolean): void {
-    const { a, isa } = this;
-    // Tiles of few rows add even and odd steps up apart, so that no sum waits for itself.
-    let sets = 1;
-    while (sets < UNROLL && rows * vectors * sets < LEAST_SUMS) sets *= 2;
-    const sum = (set: number, r: number, v: number): Vector => isa.register((set * rows + r) * vectors + v);
-    for (let i = 0; i < sets * rows * vectors; i++) {
-      const register = isa.register(i);
-      a.vxorps(register, register, register);
-    }
-    const step = (set: number, u: number): void => {
-      this.loadB(vectors, masked, u);
-      for (let r = 0; r < rows; r++) {
-        const broadcast = isa.register(2 * isa.rows + 2 + (r % isa.broadcasts));
-        a.vbroadcastss(broadcast, this.elementOfA(r), 4 * u);
-        for (let v = 0; v < vectors; v++) a.vfmadd231ps(sum(set, r, v), broadcast, isa.register(2 * isa.rows + v));
-      }
-    };
-    const advance = (steps: number): void => {
-      for (let i = 0; i < Math.ceil(rows / 4); i++) a.addi(rowBases[i]!, 4 * steps);
-      if (this.shape.packed) a.addi(bAt, steps * this.panelBytes);
-      else a.lea(bAt, steps === 1 ? at(bAt, bRow) : at(bAt, bRow, 4));
-    };
+  /** As many steps of K as rcx says, four at a time, then one at a time. Changes rcx and rdx. */
+  private rounds(step: (u: number, isRound: boolean) => void, advance: (steps: number) => void): void {
+    const { a } = this;
     const [single, done] = [a.label(), a.label()];
-    a.mov(rcx, args, argument('k'));
     a.mov(rdx, rcx);
     a.shr(rdx, 2);
     a.jz(single);
     a.align(32);
     const round = a.here();
-    for (let u = 0; u < UNROLL; u++) step(u % sets, u);
+    for (let u = 0; u < UNROLL; u++) step(u, true);
     advance(UNROLL);
     a.dec(rdx);
     a.jnz(round);
@@ -397,30 +550,85 @@ class Emission {
     a.andi(rcx, UNROLL - 1);
     a.jz(done);
     const last = a.here();
-    step(0, 0);
+    step(0, false);
     advance(1);
     a.dec(rcx);
     a.jnz(last);
     a.bind(done);
+  }
+
+  /** Adds the chunk's part to the sums of a tile, or begins with it. */
+  private product(rows: number, source: Source, vectors: number, masked: boolean): void {
+    const { a, isa } = this;
+    // Tiles of few rows add even and odd steps up apart, so that no sum waits for itself.
+    let sets = 1;
+    while (sets < UNROLL && rows * vectors * sets < LEAST_SUMS) sets *= 2;
+    const sum = (set: number, r: number, v: number): Vector => isa.register((set * rows + r) * vectors + v);
+    const eachSum = (visit: (x: Vector, offset: number) => void): void => {
+      for (let r = 0; r < rows; r++)
+        for (let v = 0; v < vectors; v++) visit(sum(0, r, v), r * this.panelBytes + v * this.vectorBytes);
+    };
+    for (let i = 0; i < sets * rows * vectors; i++) a.vxorps(isa.register(i), isa.register(i), isa.register(i));
+    if (typeof source === 'string') {
+      const isFirst = a.label();
+      a.mov(rdx, thread, this.local('depth'));
+      a.test(rdx, rdx);
+      a.jz(isFirst);
+      a.mov(rdx, thread, this.local('sums'));
+      eachSum((x, offset) => a.vmovups(x, at(rdx), offset));
+      a.bind(isFirst);
+    }
+    const broadcast = (r: number): Vector => isa.register(2 * isa.rows + 2 + (r % isa.broadcasts));
+    const step = (u: number, isRound: boolean): void => {
+      this.loadB(source, vectors, masked, u, isRound);
+      const set = isRound ? u % sets : 0;
+      for (let r = 0; r < rows; r++) {
+        a.vbroadcastss(broadcast(r), this.elementOfA(r), 4 * u);
+        for (let v = 0; v < vectors; v++) a.vfmadd231ps(sum(set, r, v), broadcast(r), isa.register(2 * isa.rows + v));
+      }
+    };
+    const advance = (steps: number): void => {
+      for (let i = 0; i < Math.ceil(rows / 4); i++) a.addi(rowBases[i]!, 4 * steps);
+      if (source === 'panels') a.addi(bAt, steps * this.panelBytes);
+      else if (source === 'rows') a.lea(bAt, steps === 1 ? at(bAt, bRow) : at(bAt, bRow, 4));
+      else a.addi(bAt, steps * this.narrowRowBytes());
+    };
+    if (typeof source === 'string') {
+      a.mov(rcx, thread, this.local('steps'));
+      this.rounds(step, advance);
+    } else {
+      this.narrowGroups(() => this.rounds(step, advance));
+    }
     for (let half = sets / 2; half >= 1; half /= 2)
       for (let s = 0; s < half; s++)
         for (let i = 0; i < rows * vectors; i++) {
           const to = isa.register(s * rows * vectors + i);
           a.vaddps(to, to, isa.register((s + half) * rows * vectors + i));
         }
-    for (let r = 0; r < rows; r++)
-      for (let v = 0; v < vectors; v++) a.vmovups(thread, r * this.panelBytes + v * this.vectorBytes, sum(0, r, v));
+    // Of one scale for each column there is no need before.
+    if (typeof source !== 'string' && isWhole(source))
+      eachSum((x, offset) => a.vmulps(x, x, at(params), offset % this.panelBytes));
+    a.mov(rdx, thread, this.local('sums'));
+    eachSum((x, offset) => a.vmovups(at(rdx), offset, x));
   }
 
   /** Row `u` behind the current one of the panel, and a line that is needed later. */
-  private loadB(vectors: number, masked: boolean, u: number): void {
-    const { a, isa, shape } = this;
+  private loadB(source: Source, vectors: number, masked: boolean, u: number, isRound: boolean): void {
+    const { a, isa } = this;
     const to = (v: number): Vector => isa.register(2 * isa.rows + v);
-    if (shape.packed) {
+    if (source === 'panels') {
       // Packed panels are filled up, so that their last columns need no mask.
       for (let v = 0; v < vectors; v++) a.vmovups(to(v), at(bAt), u * this.panelBytes + v * this.vectorBytes);
-      for (let line = 0; line < this.panelBytes; line += 64)
+      // Widened weights are in the cache already.
+      for (let line = 0; line < this.panelBytes && !this.narrow; line += 64)
         a.prefetcht0(at(bAt), (u + PREFETCH) * this.panelBytes + line);
+      return;
+    }
+    if (source !== 'rows') {
+      const registers = Array.from({ length: vectors }, (_, v) => to(v));
+      emitWiden(a, isa, source, registers, [at(bAt), at(params)], u, !isWhole(source), isa.register(2 * isa.rows + 2));
+      for (let line = 0; isRound && u === 0 && line < UNROLL * this.narrowRowBytes(); line += 64)
+        a.prefetcht0(at(bAt), PREFETCH_BYTES + line);
       return;
     }
     const address = [at(bAt), at(bAt, bRow), at(bAt, bRow, 2), at(bAt, bRow3)][u]!;
@@ -452,9 +660,9 @@ class Emission {
       if (perColumn) a.add(address, rcx);
     });
     a.mov(rcx, thread, this.local('rows'));
-    a.mov(sumsAt, rbx);
+    a.mov(tileAt, thread, this.local('sums'));
     const row = a.here();
-    for (let v = 0; v < vectors; v++) a.vmovups(isa.register(v), at(sumsAt), v * this.vectorBytes);
+    for (let v = 0; v < vectors; v++) a.vmovups(isa.register(v), at(tileAt), v * this.vectorBytes);
     emitSteps(
       a,
       isa,
@@ -465,7 +673,7 @@ class Emission {
     );
     for (let v = 0; v < vectors; v++)
       isa.store(a, at(resultAt), v * this.vectorBytes, isa.register(v), masked && v === vectors - 1);
-    a.addi(sumsAt, this.panelBytes);
+    a.addi(tileAt, this.panelBytes);
     a.add(resultAt, args, argument('cRow'));
     addresses.forEach((address, i) => {
       a.add(address, args, rowStep(i));

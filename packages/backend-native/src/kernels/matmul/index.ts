@@ -1,53 +1,113 @@
-/** Dense products of float32: with weights packed beforehand, and of two tensors that are both known only when running. */
+/**
+ * Dense products of float32: with weights packed beforehand, in float32 or in few bits, and of two tensors that are both known only
+ * when running.
+ */
 
-import { bindShape, type Call, type Dim, isRejection, runGenerator, Slicer, sizeOf, type Tensor } from '@espalier/core';
+import {
+  bindShape,
+  type Call,
+  type Constants,
+  type Dim,
+  ESPALIER,
+  isRejection,
+  type Rejection,
+  runGenerator,
+  Slicer,
+  sizeOf,
+} from '@espalier/core';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
+import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import { argumentWords, emitMatMul, fixedBytes, panelKinds, pitchOfA } from './emit.ts';
+import {
+  argumentWords,
+  chunkOf,
+  emitMatMul,
+  panelKinds,
+  pitchOfA,
+  type Shape,
+  type Source,
+  scratchOf,
+} from './emit.ts';
 import { type Epilogue, epilogueOf, fuses } from './epilogue.ts';
 import { geometry, partition } from './geometry.ts';
 import { avx2, avx512, type Isa, panelWidth } from './isa.ts';
+import { narrowBytes, narrowLayout, packNarrow } from './narrow.ts';
 import { packedBytes, packPanels } from './pack.ts';
+import { quantizedMatrix, quantizedSource } from './quantized.ts';
 
 /** Share of the processor's multiply-adds that full tiles reach, and what a tile costs beside its rows, in rows. */
 const EFFICIENCY = 0.9;
 const TILE_ROWS = 1.5;
 
-function matmulFloat32(isa: Isa, packed: boolean): NativeKernel {
+/** Products whose second operand is stored in one way. */
+interface Kind extends Pick<NativeKernel, 'op' | 'domain' | 'types'> {
+  readonly label: string;
+  /** Inputs that are packed. */
+  readonly packed: readonly number[];
+  source(call: Call, constants: Constants): Source | Rejection;
+}
+
+const constantMatrix = (constant: Constants[number]): Rejection | undefined => {
+  if (!constant) return { reason: 'the second matrix is not constant' };
+  const { dims, size } = constant.tensor;
+  return sizeOf(dims.slice(-2)) === size ? undefined : { reason: 'the constant is more than one matrix' };
+};
+
+const float32 = { op: 'MatMul', types: { T: ['float32'] } } as const;
+const dense: Kind = {
+  ...float32,
+  label: 'f32_dense',
+  packed: [1],
+  source: (_, constants) => constantMatrix(constants[1]) ?? 'panels',
+};
+const variable: Kind = { ...float32, label: 'f32_variable', packed: [], source: () => 'rows' };
+
+/** Weights that stay small in memory and are widened on the way. */
+const quantized = (label: string, ...dtypes: NonNullable<NativeKernel['types']>[string][number][]): Kind => ({
+  op: 'DequantizeMatMul',
+  domain: ESPALIER,
+  types: { T: ['float32'], W: dtypes },
+  label,
+  packed: [1, 2, 3],
+  source: (call, constants) => quantizedSource(call, constants),
+});
+
+function product(isa: Isa, kind: Kind): NativeKernel {
   const width = panelWidth(isa);
   return {
-    name: `matmul_f32_${packed ? 'dense' : 'variable'}_${isa.rows}x${width}__${isa.name}`,
-    op: 'MatMul',
+    name: `matmul_${kind.label}_${isa.rows}x${width}__${isa.name}`,
+    op: kind.op,
+    ...(kind.domain ? { domain: kind.domain } : {}),
     requires: isa.requires,
-    types: { T: ['float32'] },
+    types: kind.types!,
     fuses,
     work(call, at, constants) {
       const epilogue = epilogueOf(call);
       if (isRejection(epilogue)) return epilogue;
+      const source = kind.source(call, constants);
+      if (typeof source === 'object' && 'reason' in source) return source;
       const [k, n] = weightShape(call, at);
-      if (packed && !constants[1]) return { reason: 'the second matrix is not constant' };
-      if (packed && sizeOf(bindShape(call.inputs[1]!.shape, at)) !== k * n)
-        return { reason: 'the constant is more than one matrix' };
       const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, n);
-      const tensors = [
-        call.inputs[0],
-        call.inputs[1],
-        call.outputs[0],
-        ...epilogue.operands.map((o) => call.inputs[o.input]),
-      ];
+      const tensors = [call.inputs[0], call.outputs[0], ...epilogue.operands.map((o) => call.inputs[o.input])];
+      const weights =
+        source === 'rows'
+          ? 4 * sizeOf(bindShape(call.inputs[1]!.shape, at))
+          : source === 'panels'
+            ? packedBytes(k, n, width)
+            : narrowBytes(source, n, width);
       return {
         macs: rows * n * k,
-        bytes: 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
-        resident: packed ? packedBytes(k, n, width) : 0,
+        bytes: weights + 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
+        resident: source === 'rows' ? 0 : weights,
         // What the tiles multiply, padding included.
         tiled: (rows + TILE_ROWS * Math.ceil(rows / isa.rows)) * Math.ceil(n / width) * width * k,
       };
     },
     law: ({ tiled, bytes }, rates) =>
       rates['call']! + Math.max(tiled! / (EFFICIENCY * rates['fma']! * rates['threads']!), bytes / rates['bytes']!),
-    prepare: (call, constants, engine) => prepare(isa, call, packed ? constants[1]!.tensor : undefined, engine),
+    prepare: (call, constants, engine) => prepare(isa, kind, call, constants, engine),
   };
 }
 
@@ -56,16 +116,17 @@ function weightShape({ inputs }: Call, at: Parameters<NativeKernel['work']>[1]):
   return dims.length > 1 ? [dims.at(-2)!, dims.at(-1)!] : [dims[0]!, 1];
 }
 
-async function prepare(isa: Isa, call: Call, weights: Tensor | undefined, engine: Engine): Promise<NativeProgram> {
+async function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, engine: Engine): Promise<NativeProgram> {
   const epilogue = epilogueOf(call) as Epilogue;
-  const width = panelWidth(isa);
+  const source = kind.source(call, constants) as Source;
   const n = weightColumns(call);
-  const panels = weights && (await pack(weights, weightShape(call, {}), width, engine));
+  const weights = source === 'rows' ? undefined : constants[1]!.tensor;
+  const panels = weights && (await pack(isa, source, call, constants, engine));
   const code = loadCode(engine.addon, [
     emitMatMul({
       isa,
-      packed: weights !== undefined,
-      rows: blockHeights(isa, call, epilogue),
+      source,
+      heights: blockHeights(isa, call, epilogue),
       columns: panelKinds(isa, typeof n === 'number' ? n : undefined),
       epilogue,
     }),
@@ -86,13 +147,13 @@ async function prepare(isa: Isa, call: Call, weights: Tensor | undefined, engine
       others.every((input, i) => isLast(inputs[input]!.dims, 3 + i));
     if (!last || !isKept) {
       const operands = others.map((input) => inputs[input]!.dims);
-      last = layOut(isa, panels !== undefined, [inputs[0]!.dims, b.dims, outputs[0]!.dims, ...operands], threads);
+      last = layOut(isa, source, [inputs[0]!.dims, b.dims, outputs[0]!.dims, ...operands], threads);
     }
     return last;
   };
   return {
     resident: code.bytes + (panels?.bytes ?? 0),
-    packed: weights ? [1] : [],
+    packed: kind.packed.filter((i) => constants[i]),
     phases: [
       {
         code: code.addresses[0]!,
@@ -116,9 +177,22 @@ async function prepare(isa: Isa, call: Call, weights: Tensor | undefined, engine
   };
 }
 
-async function pack(weights: Tensor, [k, n]: readonly [number, number], width: number, { memory }: Engine) {
-  const panels = memory.alloc(packedBytes(k, n, width));
-  await runGenerator(packPanels(weights.data as Float32Array, k, n, width, panels), new Slicer());
+async function pack(
+  isa: Isa,
+  source: Source,
+  call: Call,
+  constants: Constants,
+  { memory }: Engine,
+): Promise<NativeBuffer> {
+  const width = panelWidth(isa);
+  const [k, n] = weightShape(call, {});
+  const isNarrow = typeof source !== 'string';
+  const panels = memory.alloc(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
+  const { tensor } = constants[1]!;
+  const packing = isNarrow
+    ? packNarrow(source, quantizedMatrix(call, constants), width, panels.view)
+    : packPanels(tensor.data as Float32Array, k, n, width, panels);
+  await runGenerator(packing, new Slicer());
   return panels;
 }
 
@@ -135,23 +209,23 @@ interface Layout {
   readonly offsets: readonly (readonly number[])[];
 }
 
-function layOut(isa: Isa, packed: boolean, dims: Layout['dims'], threads: number): Layout {
+function layOut(isa: Isa, source: Source, dims: Layout['dims'], threads: number): Layout {
   const [a, b, y, ...others] = dims;
   const { m, n, k, batch, rowSteps, offsets } = geometry(a!, b!, y!, others);
   const width = panelWidth(isa);
   const cut = partition({ m, n, k, batch }, isa.rows, width, threads);
   const aPitch = pitchOfA(m, k);
   const copied = aPitch === 4 * k ? 0 : Math.min(m, cut.blocksPerUnit * isa.rows) * aPitch;
-  const threadBytes = fixedBytes(isa) + copied;
+  const narrow = typeof source === 'string' ? undefined : source;
+  const chunk = cut.blocks > 1 ? chunkOf(k, narrow) : k;
+  const { sumsStep, copy } = scratchOf(isa, narrow, Math.ceil(k / Math.max(1, chunk)), cut.blocksPerUnit);
+  const threadBytes = Math.ceil((copy + copied) / 64) * 64;
+  const panelBytes = narrow ? narrowLayout(narrow, width).panelBytes : 4 * width * (source === 'panels' ? k : 1);
   const words = {
     threadBytes,
-    k,
-    batch,
-    aPitch,
-    aRow: 4 * k,
-    bRow: 4 * n,
-    cRow: 4 * n,
-    bPanel: 4 * width * (packed ? k : 1),
+    ...{ k, chunk, sumsStep, copy, batch, aPitch, aRow: 4 * k, cRow: 4 * n },
+    bRow: 4 * (source === 'rows' ? n : width),
+    bPanel: panelBytes,
     ...cut,
   };
   return {
@@ -169,23 +243,25 @@ function layOut(isa: Isa, packed: boolean, dims: Layout['dims'], threads: number
 /** Columns of the second operand, which is one as a vector. */
 const weightColumns = ({ inputs }: Call): Dim => (inputs[1]!.shape.length > 1 ? inputs[1]!.shape.at(-1)! : 1);
 
-/** Numbers of rows that blocks may have: two where all sizes are known. */
-function blockHeights(isa: Isa, { inputs, outputs }: Call, { operands }: Epilogue): readonly number[] {
+/** Numbers of rows that blocks may have: few where all sizes are known. */
+function blockHeights(isa: Isa, { inputs, outputs }: Call, { operands }: Epilogue): Shape['heights'] {
   const shapes = [inputs[0]!, inputs[1]!, outputs[0]!, ...operands.map(({ input }) => inputs[input]!)].map(
     (d) => d.shape,
   );
-  const all = Array.from({ length: isa.rows }, (_, i) => isa.rows - i);
-  if (!shapes.every((shape): shape is readonly number[] => shape.every((d) => typeof d === 'number'))) return all;
+  const down = (to: number): number[] => Array.from({ length: isa.rows - to + 1 }, (_, i) => isa.rows - i);
+  if (!shapes.every((shape): shape is readonly number[] => shape.every((d) => typeof d === 'number')))
+    // Of several blocks, which are as equal as can be, none has less than half of the rows.
+    return { one: down(1), several: down(Math.floor((isa.rows + 1) / 2)) };
   const [a, b, y, ...others] = shapes;
   const { m } = geometry(a!, b!, y!, others);
-  const least = Math.floor(m / Math.max(1, Math.ceil(m / isa.rows)));
-  return all.filter((rows) => rows === least || rows === least + 1);
+  if (m <= isa.rows) return { one: [Math.max(1, m)], several: [] };
+  const least = Math.floor(m / Math.ceil(m / isa.rows));
+  return { one: [], several: down(1).filter((rows) => rows === least || rows === least + 1) };
 }
 
 /** Best first. */
-export const matmul: readonly NativeKernel[] = [
-  matmulFloat32(avx512, true),
-  matmulFloat32(avx2, true),
-  matmulFloat32(avx512, false),
-  matmulFloat32(avx2, false),
-];
+export const matmul: readonly NativeKernel[] = [avx512, avx2].flatMap((isa) =>
+  [dense, variable, quantized('f32i8_dense', 'int8', 'uint8'), quantized('f32i4_dense', 'int4', 'uint4')].map((kind) =>
+    product(isa, kind),
+  ),
+);

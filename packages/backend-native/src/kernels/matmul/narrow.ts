@@ -1,0 +1,149 @@
+/**
+ * Weights of few bits: how they lie in panels beside their scales and zero points, and the code that widens a row of a panel to
+ * float32. A panel is a row of groups: the parameters of each, float32, then its rows of K.
+ */
+
+import { type Address, type Assembler, BROADCAST, type Vector } from '@espalier/x64';
+import { avx512, type Isa, panelWidth } from './isa.ts';
+
+export interface Narrow {
+  /** Two columns lie in a byte of four-bit weights, a panel's width / 2 apart; signed ones with 8 added. */
+  readonly bits: 4 | 8;
+  readonly isSigned: boolean;
+  readonly k: number;
+  /** Rows of K that share parameters; `k` where all do. */
+  readonly group: number;
+  /** A row has one scale and zero point for all columns of a panel; the group is one row. */
+  readonly isSingle: boolean;
+  readonly hasZero: boolean;
+}
+
+export interface NarrowLayout {
+  readonly rowBytes: number;
+  /** The scale is first, the zero point behind it. */
+  readonly paramBytes: number;
+  readonly groupBytes: number;
+  readonly panelBytes: number;
+}
+
+export function narrowLayout({ bits, k, group, isSingle, hasZero }: Narrow, width: number): NarrowLayout {
+  const rowBytes = (width * bits) / 8;
+  const paramBytes = (hasZero ? 2 : 1) * (isSingle ? 4 : 4 * width);
+  const groupBytes = paramBytes + group * rowBytes;
+  const groups = Math.ceil(k / Math.max(1, group));
+  return { rowBytes, paramBytes, groupBytes, panelBytes: groups * paramBytes + k * rowBytes };
+}
+
+/** True where all rows have the same parameters. */
+export const isWhole = ({ group, k }: Narrow): boolean => group === k;
+
+const NIBBLE_BIAS = 8;
+
+/**
+ * Row `u` behind the current one into one register, or two, as float32.
+ * @param source points to the current row, or to its parameters where the group is a row; `params` to the group's otherwise
+ * @param spare is clobbered
+ */
+export function emitWiden(
+  a: Assembler,
+  isa: Isa,
+  narrow: Narrow,
+  to: readonly Vector[],
+  [source, params]: readonly [Address, Address],
+  u: number,
+  isScaled: boolean,
+  spare: Vector,
+): void {
+  const { bits, isSigned, isSingle, hasZero } = narrow;
+  const { rowBytes, paramBytes, groupBytes } = narrowLayout(narrow, panelWidth(isa));
+  const isRow = narrow.group === 1 && !isWhole(narrow);
+  const row = isRow ? u * groupBytes + paramBytes : u * rowBytes;
+  if (bits === 8) {
+    for (const [v, x] of to.entries()) {
+      a[isSigned ? 'vpmovsxbd' : 'vpmovzxbd'](x, source, row + v * isa.lanes);
+      a.vcvtdq2ps(x, x);
+    }
+  } else {
+    a.vpmovzxbd(to[0]!, source, row);
+    if (to.length > 1) a.vpsrldi(to[1]!, to[0]!, 4);
+    emitNibbles(a, isa, isSigned, to);
+  }
+  const parameter = (op: 'vsubps' | 'vmulps', x: Vector, offset: number): void => {
+    const [address, disp] = isRow ? [source, u * groupBytes + offset] : [params, offset];
+    if (!isSingle) a[op](x, x, address, disp);
+    else if (isa === avx512) a[op](x, x, address, disp, BROADCAST);
+    else {
+      a.vbroadcastss(spare, address, disp);
+      a[op](x, x, spare);
+    }
+  };
+  for (const [v, x] of to.entries()) {
+    const column = isSingle ? 0 : 4 * v * isa.lanes;
+    if (hasZero) parameter('vsubps', x, paramBytes / 2 + column);
+    if (isScaled) parameter('vmulps', x, column);
+  }
+}
+
+/** Numbers whose lowest four bits count into float32. */
+function emitNibbles(a: Assembler, isa: Isa, isSigned: boolean, to: readonly Vector[]): void {
+  const bias = isSigned ? NIBBLE_BIAS : 0;
+  if (isa === avx512) {
+    // A permutation looks at no other bits.
+    const values = a.constant(Float32Array.from({ length: 16 }, (_, i) => i - bias));
+    for (const x of to) a.vpermps(x, x, values);
+    return;
+  }
+  const everywhere = (value: number): Address => a.constant(new Uint32Array(isa.lanes).fill(value));
+  a.vpand(to[0]!, to[0]!, everywhere(15));
+  const offset = a.constant(new Float32Array(isa.lanes).fill(bias));
+  for (const x of to) {
+    a.vcvtdq2ps(x, x);
+    if (bias > 0) a.vsubps(x, x, offset);
+  }
+}
+
+/** A matrix of [k, n] with its parameters, as numbers. */
+export interface NarrowMatrix {
+  readonly n: number;
+  /** The bytes of the tensor, two elements to a byte of four bits. */
+  readonly bytes: Uint8Array;
+  scale(row: number, column: number): number;
+  zero(row: number, column: number): number;
+}
+
+export const narrowBytes = (narrow: Narrow, n: number, width: number): number =>
+  Math.ceil(n / width) * narrowLayout(narrow, width).panelBytes;
+
+/** Packs a matrix into fresh memory, which is zero; yields after each panel. */
+export function* packNarrow(
+  narrow: Narrow,
+  { n, bytes, scale, zero }: NarrowMatrix,
+  width: number,
+  to: Uint8Array,
+): Generator<void, void> {
+  const { bits, isSigned, k, group, isSingle, hasZero } = narrow;
+  const { rowBytes, paramBytes } = narrowLayout(narrow, width);
+  const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
+  let write = 0;
+  for (let column = 0; column < n; column += width) {
+    const columns = Math.min(width, n - column);
+    for (let row = 0; row < k; row++) {
+      if (row % group === 0) {
+        for (let i = 0; i < (isSingle ? 1 : columns); i++) {
+          view.setFloat32(write + 4 * i, scale(row, column + i), true);
+          if (hasZero) view.setFloat32(write + paramBytes / 2 + 4 * i, zero(row, column + i), true);
+        }
+        write += paramBytes;
+      }
+      const read = row * n + column;
+      if (bits === 8) for (let i = 0; i < columns; i++) to[write + i] = bytes[read + i]!;
+      else
+        for (let i = 0; i < columns; i++) {
+          const nibble = (bytes[(read + i) >> 1]! >> (4 * ((read + i) & 1))) & 15;
+          to[write + (i % rowBytes)]! |= (isSigned ? nibble ^ NIBBLE_BIAS : nibble) << (i < rowBytes ? 0 : 4);
+        }
+      write += rowBytes;
+    }
+    yield;
+  }
+}

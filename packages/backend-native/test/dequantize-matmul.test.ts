@@ -1,0 +1,128 @@
+/** Products with weights of few bits, in sizes that the conformance tests do not have: chunks of K, many units, every granularity. */
+
+import { createJsBackend } from '@espalier/backend-js';
+import { type Call, createEvaluator, type DType, ESPALIER, type Node, onnxOps, Tensor } from '@espalier/core';
+import { describe, expect, it } from 'vitest';
+import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
+
+const found = createNativeBackend();
+if ('reason' in found) it.skip(`widens weights (${found.reason})`, () => {});
+
+const evaluate = createEvaluator(createJsBackend(), onnxOps);
+
+/** Whole numbers in [0, below) that are the same in every run. */
+function numbers(size: number, seed: number, below: number): number[] {
+  let state = seed * 2654435761 + 1;
+  return Array.from({ length: size }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  });
+}
+
+const product = (dims: readonly number[]): number => dims.reduce((x, y) => x * y, 1);
+
+function floats(dims: readonly number[], seed: number, low: number, high: number): Tensor {
+  const data = numbers(product(dims), seed, 1000).map((x) => low + ((high - low) * x) / 1000);
+  return new Tensor('float32', data, dims);
+}
+
+function integers(type: DType, dims: readonly number[], seed: number): Tensor {
+  const isNibble = type.endsWith('4');
+  const bytes = numbers(isNibble ? Math.ceil(product(dims) / 2) : product(dims), seed, 256);
+  return Tensor.fromBytes(type, Uint8Array.from(bytes), dims);
+}
+
+interface Weights {
+  readonly type: DType;
+  readonly k: number;
+  readonly n: number;
+  readonly axis: number;
+  readonly block: number;
+  readonly dims: readonly number[];
+  readonly hasZero: boolean;
+}
+
+async function compare(backend: NativeBackend, { type, k, n, axis, block, dims, hasZero }: Weights, rows: number[]) {
+  const kernel = backend.kernels.find(
+    ({ name, requires }) =>
+      name.startsWith(`matmul_f32i${type.endsWith('4') ? 4 : 8}`) && requires!.every((f) => backend.features.has(f)),
+  )!;
+  const attrs = { axis, block_size: block };
+  const weights = [
+    integers(type, [k, n], k + n),
+    floats(dims, 7, 0.01, 0.02),
+    ...(hasZero ? [integers(type, dims, 9)] : []),
+  ];
+  const call: Call = {
+    ...{ node: 'product', op: 'DequantizeMatMul', domain: ESPALIER, attrs, epilogue: [] },
+    inputs: [{ dtype: 'float32', shape: ['rows', k] }, ...weights.map((t) => ({ dtype: t.type, shape: t.dims }))],
+    outputs: [{ dtype: 'float32', shape: ['rows', n] }],
+  };
+  const constants = [
+    undefined,
+    ...weights.map((tensor) => ({ tensor, structure: { elements: tensor.size, nonzeros: tensor.size } })),
+  ];
+  expect(kernel.work(call, { rows: 1 }, constants)).not.toHaveProperty('reason');
+  const program = (await kernel.prepare!(call, constants, { features: backend.features })) as NativeProgram;
+  const list = backend.record([{ call, kernel: kernel.name, program, inputs: [0], outputs: [1] }]);
+  const of = (op: string, domain: string, count: number, own: Node['attrs']): Node => {
+    const inputs = Array.from({ length: count }, (_, i) => `i${i}`);
+    return { name: op, op, domain, inputs, outputs: ['y'], attrs: own };
+  };
+  const [wide] = await evaluate(of('DequantizeLinear', '', weights.length, attrs), weights);
+  const matmul = of('MatMul', '', 2, {});
+  for (const m of rows) {
+    const a = floats([m, k], m, -1, 1);
+    const slots = [a.bytes.length, 4 * m * n].map((bytes) => ({ buffer: backend.alloc(bytes), offset: 0 }));
+    backend.write(slots[0]!.buffer, 0, a.bytes);
+    await list.run(slots, { rows: m });
+    const got = new Float32Array(slots[1]!.buffer.view.slice().buffer);
+    const [wanted] = await evaluate(matmul, [a, wide]);
+    const size = (t: Tensor): Tensor => new Tensor('float32', (t.data as Float32Array).map(Math.abs), t.dims);
+    const [terms] = await evaluate(matmul, [size(a), size(wide!)]);
+    const worst = got.findIndex((x, i) => {
+      return !(Math.abs(x - (wanted!.data[i] as number)) <= (Math.sqrt(k) + 4) * 2 ** -23 * (terms!.data[i] as number));
+    });
+    expect(worst, `${type} ${m} x ${k} x ${n}, axis ${axis}, blocks of ${block}, scales [${dims}]`).toBe(-1);
+    for (const { buffer } of slots) backend.free(buffer);
+  }
+  list.dispose();
+  program.dispose!();
+}
+
+/** Features to hide: with none AVX-512 computes, where the processor has it. */
+const masks =
+  'reason' in found ? [] : found.features.has('avx512') ? ([[], ['avx512']] as const) : ([['avx512']] as const);
+
+describe.skipIf(masks.length === 0)('products with weights of few bits', () => {
+  for (const mask of masks) {
+    describe(mask.length > 0 ? 'avx2' : 'avx512', () => {
+      const backend = createNativeBackend({ mask, guard: true, threads: 2 }) as NativeBackend;
+
+      it('scales by tensor, column, row and block', async () => {
+        for (const [i, type] of (['int8', 'uint8', 'int4', 'uint4'] as const).entries()) {
+          const [k, n] = [70 + i, 45 + i];
+          const base = { type, k, n, block: 0 };
+          const all: Weights[] = [
+            { ...base, axis: 1, dims: [], hasZero: i % 2 === 0 },
+            { ...base, axis: 1, dims: [n], hasZero: i % 2 === 1 },
+            { ...base, axis: 0, dims: [k], hasZero: true },
+            { ...base, axis: 0, dims: [Math.ceil(k / 16), n], block: 16, hasZero: i % 2 === 0 },
+            { ...base, axis: 1, dims: [k, 2], block: 32, hasZero: true },
+            { ...base, axis: 1, dims: [k, Math.ceil(n / 5)], block: 5, hasZero: false },
+          ];
+          for (const weights of all) await compare(backend, weights, [1, 3, 14, 15, 37]);
+        }
+      });
+
+      it('cuts K into chunks that keep blocks whole', async () => {
+        const [k, n] = [1000, 97];
+        const base = { k, n, axis: 0, hasZero: true };
+        await compare(backend, { ...base, type: 'int8', axis: 1, block: 0, dims: [n] }, [1, 130]);
+        await compare(backend, { ...base, type: 'int4', block: 48, dims: [21, n] }, [2, 31]);
+        await compare(backend, { ...base, type: 'uint4', block: 600, dims: [2, n] }, [7, 31]);
+        await compare(backend, { ...base, type: 'uint8', block: 0, dims: [k] }, [0, 5, 90]);
+      });
+    });
+  }
+});
