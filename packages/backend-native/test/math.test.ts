@@ -146,7 +146,7 @@ const rows: readonly Row[] = [
     emit: emitGelu,
     temporaries: GELU_TEMPORARIES,
     exact: (x) => byOp('Gelu', x),
-    distances: [toArgument(1.3e-7)],
+    distances: [toArgument(1.5e-7)],
   },
   {
     name: 'gelu by tanh',

@@ -8,7 +8,7 @@ import type { Vectors } from './vectors.ts';
 export const GELU_TEMPORARIES = ERF_TEMPORARIES + 1;
 export const GELU_TANH_TEMPORARIES = EXP_TEMPORARIES + 1;
 
-/** `x = x (1 + erf(x / sqrt 2)) / 2` with an error below 1.3e-7 |x|. Clobbers k7. */
+/** `x = x (1 + erf(x / sqrt 2)) / 2` with an error below 1.5e-7 |x|. Clobbers k7. */
 export function emitGelu(v: Vectors, x: Vector, [half, ...t]: readonly Vector[]): void {
   const { a } = v;
   a.vmulps(half!, x, ...v.splat(0.5));
