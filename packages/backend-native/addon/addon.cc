@@ -122,7 +122,7 @@ Napi::Value MapCode(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Uint8Array>();
   std::string error;
   void* at = mapCode(bytes.Data(), bytes.ByteLength(), &error);
-  return at ? address(info.Env(), at) : fail(info.Env(), "cannot map executable pages: " + error);
+  return at ? address(info.Env(), at) : fail(info.Env(), error);
 }
 
 // unmapCode(address, bytes)

@@ -4,28 +4,15 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Graph, Tensor } from '@espalier/core';
 import { exportOnnx } from '@espalier/onnx';
-import { build } from 'esbuild';
 import { zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from './bundle.ts';
 import { model, modelFolder } from './model.ts';
 
 let folder: string;
 beforeAll(async () => {
   folder = modelFolder();
-  await build({
-    entryPoints: [join(import.meta.dirname, '../src/cli.ts')],
-    outfile: join(folder, 'cli.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'es2022',
-    conditions: ['espalier-source'],
-    // A dependency that is CommonJS needs the require that ES modules lack.
-    banner: {
-      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
-    },
-    logLevel: 'silent',
-  });
+  await bundle(join(import.meta.dirname, '../src/cli.ts'), join(folder, 'cli.mjs'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -94,6 +81,39 @@ describe('espalier run', () => {
     const { out, err } = espalier('run', 'model.onnx', '--times');
     expect(out).toMatch(/^y {2}float32\[1,2\] {2}\S+ \S+\n$/);
     expect(err).toMatch(/ms {2}js\/matmul_dense__js {2}MatMul {2}mm/);
+  });
+
+  it('takes and prints sequences and optionals', () => {
+    const kinds: Graph = {
+      name: 'kinds',
+      inputs: [
+        { name: 's', dtype: 'float32', shape: [], container: { kind: 'sequence', shape: ['?'] } },
+        { name: 'o', dtype: 'float32', shape: [], container: { kind: 'optional', shape: [2] } },
+      ],
+      outputs: ['t', 'p'],
+      nodes: [
+        { name: 'erase', op: 'SequenceErase', domain: '', inputs: ['s'], outputs: ['t'], attrs: {} },
+        { name: 'keep', op: 'Identity', domain: '', inputs: ['o'], outputs: ['p'], attrs: {} },
+      ],
+      constants: new Map(),
+    };
+    writeFileSync(join(folder, 'kinds.onnx'), exportOnnx(kinds));
+    const [one, two] = [1, 2].map((n) => ({ dtype: 'float32', shape: [n], data: new Array(n).fill(n) }));
+    writeFileSync(join(folder, 'kinds.json'), JSON.stringify({ s: [one, two], o: null }));
+    const run = (...more: string[]) => espalier('run', 'kinds.onnx', ...more).out;
+    expect(JSON.parse(run('--inputs', 'kinds.json', '--json'))).toEqual({ t: [one], p: null });
+    expect(run('--inputs', 'kinds.json')).toBe('t  a sequence of 1\nt[0]  float32[1]  1\np  empty\n');
+    const random = JSON.parse(run('--json'));
+    expect([random.t.length, random.p.shape]).toEqual([1, [2]]);
+    expect(espalier('inspect', 'kinds.onnx').out).toMatch(
+      /s {2}sequence\(float32\[\?\]\)\n {2}o {2}optional\(float32\[2\]\)/,
+    );
+    expect(JSON.parse(espalier('inspect', 'kinds.onnx', '--json').out).inputs).toEqual([
+      { name: 's', kind: 'sequence', dtype: 'float32', shape: ['?'] },
+      { name: 'o', kind: 'optional', dtype: 'float32', shape: [2] },
+    ]);
+    writeFileSync(join(folder, 'odd.json'), JSON.stringify({ s: [one, 3] }));
+    expect(espalier('run', 'kinds.onnx', '--inputs', 'odd.json').err).toMatch(/"s", element 1 is not an object/);
   });
 
   it('says what is wrong with feeds', () => {
