@@ -52,9 +52,10 @@ const rules: Readonly<Record<EpilogueOp, StepRule>> = {
   Mish: {},
   Softplus: {},
   QuantizeLinear: { operands: [uniform(1 / 64, 1 / 8), uniform(0, 9)] },
+  DequantizeLinear: { operands: [uniform(1 / 64, 1 / 8), uniform(0, 9)] },
 };
 
-/** Sequences of up to {@link LONGEST} of `fuses` in any order; what changes the dtype comes last. */
+/** Sequences of up to {@link LONGEST} of `fuses` in any order; what is quantised stays so, or is dequantised at once. */
 export function epilogues(fuses: readonly EpilogueOp[]): fc.Arbitrary<readonly EpilogueChoice[]> {
   const choice = fc.record({
     op: fc.constantFrom(...fuses),
@@ -64,8 +65,13 @@ export function epilogues(fuses: readonly EpilogueOp[]): fc.Arbitrary<readonly E
   });
   return fc
     .array(choice, { minLength: 1, maxLength: LONGEST })
-    .map((steps) => steps.filter(({ op }, i) => op !== 'QuantizeLinear' || i === steps.length - 1))
+    .map((steps) => steps.filter(({ op }) => op !== 'DequantizeLinear').flatMap(dequantized))
     .filter((steps) => steps.length > 0);
+
+  function dequantized(step: EpilogueChoice, i: number, { length }: readonly EpilogueChoice[]): EpilogueChoice[] {
+    if (step.op !== 'QuantizeLinear' || i === length - 1) return [step];
+    return fuses.includes('DequantizeLinear') ? [step, { ...step, op: 'DequantizeLinear' }] : [];
+  }
 }
 
 /** The steps for a kernel whose result is `output`; their inputs are numbered from `first` on, and follow. */
@@ -81,7 +87,7 @@ export function epilogueFor(
     // A second bound may be left out.
     const given = op === 'Clip' && second ? operands.slice(0, 1) : operands;
     given.forEach((values, i) => {
-      const isZeroPoint = op === 'QuantizeLinear' && i === 1;
+      const isZeroPoint = (op === 'QuantizeLinear' || op === 'DequantizeLinear') && i === 1;
       const dtype = isZeroPoint ? (pick % 2 ? 'int8' : 'uint8') : output.dtype;
       const shape = hasShape ? spreads[spread](output.shape) : [];
       const isInteger = dtypes[dtype].kind !== 'float';

@@ -1,6 +1,6 @@
 /** How far a result may be from the reference's: a property of the op, scaled by what the dtype can hold. */
 
-import { dtypes, type Evaluate, type Node, type Tensor } from '@espalier/core';
+import { dtypes, type Evaluate, integerRange, type Node, type Tensor } from '@espalier/core';
 import { decode, type Element, encode, type FloatFormat, floatFormats, isHalf } from './elements.ts';
 
 export interface Evaluated {
@@ -151,12 +151,13 @@ function magnitudeOf(tensor: Tensor): Tensor {
 
 /** Results of an epilogue step's operand: `tensor` moved by `slack`. */
 export function moved(tensor: Tensor, slack: Float64Array, sign: 1 | -1): Tensor {
-  const elements = decode(tensor);
-  if (floatFormats[tensor.type])
-    return encode(
-      tensor.type,
-      tensor.dims,
-      slack.map((by, i) => (elements[i] as number) + sign * by),
-    );
-  return tensor;
+  const elements = decode(tensor) as ArrayLike<number>;
+  const [least, most] = floatFormats[tensor.type]
+    ? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+    : integerRange(tensor.type);
+  return encode(
+    tensor.type,
+    tensor.dims,
+    slack.map((by, i) => Math.min(most, Math.max(least, elements[i]! + sign * by))),
+  );
 }

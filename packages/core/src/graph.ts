@@ -87,6 +87,7 @@ export const epilogueOps = [
   'Mish',
   'Softplus',
   'QuantizeLinear',
+  'DequantizeLinear',
 ] as const;
 export type EpilogueOp = (typeof epilogueOps)[number];
 

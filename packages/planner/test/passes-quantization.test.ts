@@ -1,10 +1,13 @@
 import { type DType, type Graph, type Node, onnxOps, Tensor } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
+import { partsOf } from '../src/decompose.ts';
 import { runPasses } from '../src/index.ts';
 import { canonicalForms } from '../src/passes/canonical-forms.ts';
 import { constantFolding, dequantizeConstants } from '../src/passes/constant-folding.ts';
 import { deadCode } from '../src/passes/dead-code.ts';
+import { fuseEpilogues } from '../src/passes/fuse-epilogues.ts';
 import { fuseQuantization } from '../src/passes/fuse-quantization.ts';
+import { sinkViews } from '../src/passes/sink-views.ts';
 import { graph, input, ints, node, opsOf } from './graph.ts';
 import { evaluate, interpret } from './interpret.ts';
 import { apply, expectRewrite, expectSameValues, expectUntouched, randomNumbers, randomTensor } from './passes.ts';
@@ -209,29 +212,27 @@ describe('activations quantised as they come', () => {
     s: scales(4),
     one: scalar(0.02),
     b: tensor(4),
-    r: tensor(5, 4),
   };
   const model = (...last: Node[]): Graph => graph([x], 'y', parts(...last), constants);
   const both = [node('Mul', 'as s', 'ss'), node('Mul', 'f ss', 'y')];
-  const whole = ['espalier.DynamicQuantizeMatMul'];
+  const product = 'espalier.QuantizedMatMul';
+  const whole = ['DynamicQuantizeLinear', product];
 
   it.each<[string, Graph, string[]]>([
-    ['both scales at once', model(...both), ['x', 'q', 's', 'z']],
-    ['one scale', model(node('Mul', 'one as', 'ss'), node('Mul', 'ss f', 'y')), ['x', 'q', 'one', 'z']],
-    ['one after the other', model(node('Mul', 'f as', 'g'), node('Mul', 's g', 'y')), ['x', 'q', 's', 'z']],
-    ['the other way round', model(node('Mul', 'f s', 'g'), node('Mul', 'g as', 'y')), ['x', 'q', 's', 'z']],
-    ['with a bias', model(both[0]!, node('Mul', 'f ss', 'g'), node('Add', 'b g', 'y')), ['x', 'q', 's', 'z', 'b']],
+    ['both scales at once', model(...both), ['a', 'as', 'az', 'q', 's', 'z']],
+    ['one scale', model(node('Mul', 'one as', 'ss'), node('Mul', 'ss f', 'y')), ['a', 'as', 'az', 'q', 'one', 'z']],
+    ['one after the other', model(node('Mul', 'f as', 'g'), node('Mul', 's g', 'y')), ['a', 'as', 'az', 'q', 's', 'z']],
+    ['the other way round', model(node('Mul', 'f s', 'g'), node('Mul', 'g as', 'y')), ['a', 'as', 'az', 'q', 's', 'z']],
   ])('%s', async (_, each, inputs) => {
     const result = await expectRewrite(each, passes, whole);
-    expect(result.nodes[0]!.inputs).toEqual(inputs);
+    expect(result.nodes[1]!.inputs).toEqual(inputs);
   });
 
-  it('leaves out zero points that are not there, and keeps what is no bias', async () => {
-    const none = model(both[0]!, node('Mul', 'f ss', 'g'), node('Add', 'b g', 'y'));
+  it('leaves out zero points that are not there', async () => {
+    const none = model(...both);
     const nodes = none.nodes.map((n) => (n.op === 'MatMulInteger' ? { ...n, inputs: ['a', 'q', 'az'] } : n));
     const result = await expectRewrite({ ...none, nodes }, passes, whole);
-    expect(result.nodes[0]!.inputs).toEqual(['x', 'q', 's', '', 'b']);
-    await expectRewrite(model(both[0]!, node('Mul', 'f ss', 'g'), node('Add', 'r g', 'y')), passes, [...whole, 'Add']);
+    expect(result.nodes[1]!.inputs).toEqual(['a', 'as', 'az', 'q', 's']);
   });
 
   it('shares one quantisation among products', async () => {
@@ -239,7 +240,26 @@ describe('activations quantised as they come', () => {
       node(op, ['a q az', 'u2', 'as s', 'f2 ss2'][i]!, ['u2', 'f2', 'ss2', 'y2'][i]!, op === 'Cast' ? { to: 1 } : {}),
     );
     const two = { ...model(...both, ...again), outputs: ['y', 'y2'] };
-    await expectRewrite(two, passes, [...whole, ...whole]);
+    await expectRewrite(two, passes, [...whole, product]);
+  });
+
+  it('multiplies two of them', async () => {
+    const nodes = [
+      node('DynamicQuantizeLinear', 'x', 'a as az'),
+      node('DynamicQuantizeLinear', 'r', 'b bs bz'),
+      node('MatMulInteger', 'a b az bz', 'u'),
+      node('Cast', 'u', 'f', { to: 1 }),
+      node('Mul', 'bs as', 'ss'),
+      node('Mul', 'f ss', 'y'),
+    ];
+    const two = graph([x, input('r', ['batch', 6, 3])], 'y', nodes);
+    const result = await expectRewrite(two, passes, ['DynamicQuantizeLinear', 'DynamicQuantizeLinear', product]);
+    expect(result.nodes[2]!.inputs).toEqual(['a', 'as', 'az', 'b', 'bs', 'bz']);
+  });
+
+  it('are followed by what each element goes through', async () => {
+    const biased = model(both[0]!, node('Mul', 'f ss', 'g'), node('Add', 'b g', 'h'), node('Relu', 'h', 'y'));
+    await expectRewrite(biased, [...passes, fuseEpilogues], [whole[0]!, `${product}+Add+Relu`]);
   });
 
   it.each<[string, Graph]>([
@@ -276,6 +296,7 @@ describe('graphs quantised ahead of time', () => {
     },
     ...{
       channels: scales(3),
+      rows: scales(6),
       columns: scales(4),
       zeros: new Tensor('int8', new Int8Array(3), [3]),
       b: new Tensor('int32', [900, -700, 5], [3]),
@@ -290,24 +311,6 @@ describe('graphs quantised ahead of time', () => {
   const conv = node('Conv', 'xf wf', 'u', { pads: [1, 1, 1, 1] });
 
   it.each<[string, Graph, string[], string[]?]>([
-    ['MatMul', model(quantized, [dq, dw('w'), matmul, quantize('u')]), ['QLinearMatMul']],
-    [
-      'MatMul, a scale for each column',
-      model(quantized, [dq, dw('w', 'columns'), matmul, quantize('u')]),
-      ['QLinearMatMul'],
-    ],
-    [
-      'MatMul and Relu that rounding does',
-      model(quantized, [dq, dw('w'), matmul, node('Relu', 'u', 'v'), quantize('v', 'zero')]),
-      ['QLinearMatMul'],
-    ],
-    [
-      'MatMul of transposed weights',
-      model(quantized, [
-        ...[dq, node('DequantizeLinear', 'wT ws wz', 'wt'), node('Transpose', 'wt', 'wf'), matmul, quantize('u')],
-      ]),
-      ['QLinearMatMul'],
-    ],
     ['Conv', model(image, [dq, dw('f'), conv, quantize('u')]), ['QLinearConv']],
     [
       'Conv, a scale for each channel',
@@ -337,7 +340,7 @@ describe('graphs quantised ahead of time', () => {
   });
 
   it.each<[string, Graph]>([
-    ['a result that stays float', graph([quantized], 'u', [dq, dw('w'), matmul], constants)],
+    ['a result that stays float', graph([image], 'u', [dq, dw('f'), conv], constants)],
     [
       'Relu where 0 is not the lowest integer',
       model(image, [dq, dw('f'), conv, node('Relu', 'u', 'v'), quantize('v')]),
@@ -370,7 +373,78 @@ describe('graphs quantised ahead of time', () => {
     ],
   ])('leaves %s', async (_, each) => {
     expect(opsOf(await apply(each, ...passes))).not.toContain('QLinearConv');
-    expect(opsOf(await apply(each, ...passes))).not.toContain('QLinearMatMul');
+  });
+
+  describe('gives products of integers', () => {
+    const product = 'espalier.QuantizedMatMul';
+    const other = input('z', ['batch', 6, 3], 'int8');
+    const stacked = input('x', ['batch', 5, 6], 'uint8');
+
+    it.each<[string, Graph, string[]]>([
+      ['weights with one scale', graph([quantized], 'u', [dq, dw('w'), matmul], constants), []],
+      ['a scale for each column', graph([quantized], 'u', [dq, dw('w', 'columns'), matmul], constants), []],
+      [
+        'transposed weights',
+        graph(
+          [quantized],
+          'u',
+          [dq, node('DequantizeLinear', 'wT ws wz', 'wt'), node('Transpose', 'wt', 'wf'), matmul],
+          constants,
+        ),
+        [],
+      ],
+      [
+        'two activations',
+        graph([stacked, other], 'u', [dq, node('DequantizeLinear', 'z ws wz', 'wf'), matmul], constants),
+        [],
+      ],
+      ['a result that is quantised', model(quantized, [dq, dw('w'), matmul, quantize('u')]), ['QuantizeLinear']],
+      [
+        'a result that is quantised in between',
+        graph(
+          [quantized],
+          'y',
+          [
+            ...[dq, dw('w'), matmul, node('QuantizeLinear', 'u ys yz', 'v'), node('DequantizeLinear', 'v ys yz', 'w2')],
+            ...[node('Add', 'w2 columns', 's'), node('QuantizeLinear', 's xs xz', 'y')],
+          ],
+          constants,
+        ),
+        ['QuantizeLinear', 'DequantizeLinear', 'Add', 'QuantizeLinear'],
+      ],
+    ])('%s', async (_, each, steps) => {
+      const all = [...passes, fuseEpilogues];
+      const result = await apply(each, ...all);
+      expect(opsOf(result)).toEqual([[product, ...steps].join('+')]);
+      expect(await apply(result, ...all)).toBe(result);
+      await expectSameValues(each, { ...result, nodes: result.nodes.flatMap(partsOf) });
+      if (steps.length > 0) await expectWithinOneStep(each, result);
+      else await expectSameValues(each, result, 1e-6);
+    });
+
+    it.each<[string, Graph]>([
+      ['scales along the other axis', graph([quantized], 'u', [dq, dw('w', 'rows', { axis: 0 }), matmul], constants)],
+      [
+        'one operand that stays float',
+        graph([input('xf', ['batch', 6]), other], 'u', [node('DequantizeLinear', 'z ws wz', 'wf'), matmul], constants),
+      ],
+    ])('but not of %s', async (_, each) => {
+      expect(opsOf(await apply(each, ...passes))).not.toContain(product);
+    });
+
+    it('is quantised before its elements are moved', async () => {
+      const heads = model(quantized, [
+        ...[dq, dw('w'), matmul, node('Reshape', 'u', 'h', { shape: ['batch', 2, 2] })],
+        ...[node('Transpose', 'h', 't', { perm: [1, 0, 2] }), quantize('t')],
+      ]);
+      const result = await expectRewrite(
+        heads,
+        [...passes, sinkViews, fuseEpilogues],
+        [`${product}+QuantizeLinear`, 'Reshape', 'Transpose'],
+        Number.POSITIVE_INFINITY,
+      );
+      await expectWithinOneStep(heads, result);
+    });
   });
 
   describe('moves integers as they are', () => {
@@ -400,9 +474,10 @@ describe('graphs quantised ahead of time', () => {
       const transpose = node('Transpose', 'xf', 'm', { perm: [0, 2, 3, 1] });
       await expectUntouched(moved(node('Relu', 'xf', 'm')), [fuseQuantization]);
       await expectUntouched({ ...moved(transpose), outputs: ['y', 'm'] }, [fuseQuantization]);
-      await expectUntouched(moved(transpose, back('m', 'nearly')), [fuseQuantization]);
-      await expectUntouched(moved(transpose, back('m', 'xs', 'yz')), [fuseQuantization]);
-      await expectUntouched(moved(transpose, node('QuantizeLinear', 'm xs wz', 'y')), [fuseQuantization]);
+      const again = ['DequantizeLinear', 'QuantizeLinear', 'Transpose'];
+      await expectRewrite(moved(transpose, back('m', 'nearly')), passes, again);
+      await expectRewrite(moved(transpose, back('m', 'xs', 'yz')), passes, again);
+      await expectRewrite(moved(transpose, node('QuantizeLinear', 'm xs wz', 'y')), passes, again);
     });
   });
 

@@ -8,7 +8,7 @@ import { type Floats, floatsLike } from '../float.ts';
 import { multiply } from '../product.ts';
 import { centred, layout, matmulPhase, perColumn } from './matmul.ts';
 import { layerNormalization } from './normalization.ts';
-import { dequantize, dynamicQuantize } from './quantize.ts';
+import { dequantize } from './quantize.ts';
 
 /** Queries of one unit. */
 const QUERIES = 2;
@@ -104,30 +104,19 @@ const temporary = (dtype: Operand['dtype'], dims: readonly number[], data: Opera
   data,
 });
 
-function dynamicQuantizeMatMul({ inputs: [a, b, bScale, bZero, bias], outputs: [y], attrs }: Operands): Phase[] {
-  const quantized = temporary('uint8', a!.dims, new Uint8Array(a!.size));
-  const aScale = temporary('float32', [], new Float32Array(1));
-  const aZero = temporary('uint8', [], new Uint8Array(1));
-  const [left, centreA] = centred(quantized, aZero, perColumn);
+function quantizedMatMul({ inputs: [a, aScale, aZero, b, bScale, bZero], outputs: [y] }: Operands): Phase[] {
+  const [left, centreA] = centred(a!, aZero, perColumn);
   const [right, centreB] = centred(b!, bZero, perColumn);
   const sums = new Int32Array(y!.size);
-  const walk = broadcast(y!.dims, perColumn(bScale!), bias ? bias.dims : []);
-  const [scaleStep, biasStep] = walk.steps;
+  const walk = broadcast(y!.dims, b!.dims.length > 1 ? perColumn(bScale!) : []);
+  const [step] = walk.steps;
   const finish = each(y!.size, (from, to) => {
-    walk.rows(from, to, (at, count, [s, t]) => {
-      for (let i = at; i < at + count; i++, s += scaleStep, t += biasStep) {
-        const scale = Math.fround(aScale.data[0] * bScale!.data[s]);
-        y!.data[i] = Math.fround(Math.fround(sums[i]) * scale) + (bias ? bias.data[t] : 0);
-      }
+    walk.rows(from, to, (at, count, [s]) => {
+      for (let i = at; i < at + count; i++, s += step)
+        y!.data[i] = Math.fround(sums[i]) * Math.fround(aScale!.data[0] * bScale!.data[s]);
     });
   });
-  return [
-    ...dynamicQuantize({ inputs: [a], outputs: [quantized, aScale, aZero], attrs }),
-    centreA,
-    centreB,
-    matmulPhase(layout(a!.dims, b!.dims, y!.dims), left, right, sums),
-    finish,
-  ];
+  return [centreA, centreB, matmulPhase(layout(a!.dims, b!.dims, y!.dims), left, right, sums), finish];
 }
 
 const macsOf = (
@@ -160,7 +149,12 @@ export const fused: readonly HostKernel[] = [
       ];
     },
   }),
-  define({ op: 'DynamicQuantizeMatMul', domain: ESPALIER, macs: macsOf, compute: dynamicQuantizeMatMul }),
+  define({
+    op: 'QuantizedMatMul',
+    domain: ESPALIER,
+    macs: ([a, , , b], outputs) => macsOf([a, b], outputs),
+    compute: quantizedMatMul,
+  }),
   define({
     op: 'DequantizeMatMul',
     domain: ESPALIER,

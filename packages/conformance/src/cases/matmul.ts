@@ -1,9 +1,8 @@
 /** Matrix products. */
 
-import { type Dim, type DType, dim, dtypes, type Node, type Tensor } from '@espalier/core';
+import { type Dim, type DType, dim, dtypes } from '@espalier/core';
 import fc from 'fast-check';
-import { decode } from '../elements.ts';
-import { exact, largest, nearby, sums, type Tolerance, ulps } from '../tolerance.ts';
+import { exact, nearby, sums, type Tolerance, ulps } from '../tolerance.ts';
 import { anything, ordinary, uniform, type Values } from '../values.ts';
 import {
   attributes,
@@ -218,52 +217,39 @@ const einsum: OpCases = {
       }),
 };
 
-/** As far as one element of the first operand goes when it is rounded to the level next to it. */
-const oneLevel: Tolerance = async (evaluated) => {
-  const { inputs, evaluate } = evaluated;
-  const [a, ...weight] = inputs.slice(0, 4);
-  const node: Node = {
-    name: 'weight',
-    op: 'DequantizeLinear',
-    domain: '',
-    inputs: weight.map((tensor, i) => (tensor ? `i${i}` : '')),
-    outputs: ['o'],
-    attrs: { axis: 1 },
-  };
-  const [b] = await evaluate(node, weight);
-  const peak = (tensor: Tensor): number =>
-    (decode(tensor) as Float32Array).reduce((m, x) => Math.max(m, Math.abs(x)), 0);
-  const level = (2 * peak(a!) * peak(b!)) / 255;
-  const [slack] = await largest(64)(evaluated);
-  return [slack?.map((x) => x + level)];
-};
-
-const dynamicQuantizeMatMul: OpCases = {
-  op: 'DynamicQuantizeMatMul',
+const quantizedMatMul: OpCases = {
+  op: 'QuantizedMatMul',
   domain: 'espalier',
-  tolerance: oneLevel,
+  // The sums are exact; they are rounded to float32, and so are both products of scales.
+  tolerance: ulps(4),
   cases: () =>
     fc
-      .record({
-        M: edge(1),
-        K: edge(1),
-        N: edge(),
-        stack: few(1, 3),
-        isStack: fc.boolean(),
-        perColumn: fc.boolean(),
-        zero: fc.boolean(),
-        bias: fc.boolean(),
-      })
-      .map(({ M, K, N, stack, isStack, perColumn, zero, bias }) => ({
-        inputs: trim([
-          { shape: [...(isStack ? ['stack'] : []), 'M', 'K'], values: ordinary },
-          { shape: ['K', 'N'], values: anything, weight: true },
-          { shape: perColumn ? ['N'] : [], values: scales },
-          zero ? { shape: perColumn ? ['N'] : [], values: anything } : undefined,
-          bias ? { shape: ['N'], values: ordinary } : undefined,
-        ]),
-        sizes: { M, K, N, ...(isStack ? { stack } : {}) },
-      })),
+      .record({ product: products, perColumn: fc.boolean(), aZero: fc.boolean(), bZero: fc.boolean() })
+      .map(({ product: { a, b, sizes, linked }, perColumn, aZero, bZero }) => {
+        const columns = perColumn && b.length > 1 ? [b.at(-1)!] : [];
+        return {
+          inputs: trim([
+            { shape: a, values: anything },
+            { shape: [], values: scales },
+            aZero ? { shape: [], values: anything } : undefined,
+            { shape: b, values: anything, weight: true },
+            { shape: columns, values: scales },
+            bZero ? { shape: columns, values: anything } : undefined,
+          ]),
+          sizes,
+          linked,
+        };
+      }),
+  bench: () => ({
+    inputs: [
+      { shape: ['M', 'K'], values: anything },
+      { shape: [], values: scales },
+      { shape: [], values: anything },
+      { shape: ['K', 'N'], values: anything, weight: true },
+      { shape: ['N'], values: scales },
+    ],
+    sizes: benchSizes,
+  }),
 };
 
 /** As for the product with the weights as float: those of integers less their zero points have no magnitudes of their own. */
@@ -318,6 +304,6 @@ export const matmulCases: readonly OpCases[] = [
   qlinearMatmul,
   det,
   einsum,
-  dynamicQuantizeMatMul,
+  quantizedMatMul,
   dequantizeMatMul,
 ];

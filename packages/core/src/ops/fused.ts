@@ -1,11 +1,11 @@
 /** The ops that Espalier adds to ONNX's: what its graph passes make of chains of ONNX nodes, so that one kernel can do them. */
 
-import { type Dim, dim } from '../dim.ts';
+import { dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
 import { ESPALIER } from '../graph.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { broadcastShapes, formatShape, normalizeAxis } from '../shape.ts';
-import { agree, oneOf, ranked, shaped, vector } from './check.ts';
+import { agree, oneOf, ranked, shaped, single, vector } from './check.ts';
 import { attr, op, params } from './define.ts';
 import { matmulShape } from './matmul.ts';
 
@@ -42,13 +42,6 @@ function attention(c: Inference): void {
   c.output(0, shape);
 }
 
-/** The shape of `A B` for weights `B` `[K, N]`, after checking a bias of N elements as input `bias`. */
-function weighted(c: Inference, bias: number | undefined): Dim[] {
-  const weight = ranked(c, 1, 2);
-  if (bias !== undefined) vector(c, bias, weight[1]);
-  return matmulShape(c, c.shape(0), weight);
-}
-
 const weights = ['int8', 'uint8'] as const;
 
 export const fused: readonly OpSchema[] = [
@@ -80,14 +73,20 @@ export const fused: readonly OpSchema[] = [
       c.output(1, shape);
     },
   }),
-  /** `A` quantised to uint8 as DynamicQuantizeLinear does, times `B`, scaled back to float. */
-  fusedOp('DynamicQuantizeMatMul', {
-    types: { T: ['float32'], W: weights },
-    inputs: params('A:T', 'B:W', 'b_scale:T', 'b_zero_point?:W', 'bias?:T'),
+  /**
+   * The product of two dequantised operands in float32: `Y = (A - a_zero_point)(B - b_zero_point) * (a_scale * b_scale)`, the sums
+   * exact integers. `a_scale` is one number, `b_scale` one or one for each column; zero points lie alike, and are 0 where left out.
+   */
+  fusedOp('QuantizedMatMul', {
+    types: { T: ['float32'], T1: weights, T2: weights },
+    inputs: params('A:T1', 'a_scale:T', 'a_zero_point?:T1', 'B:T2', 'b_scale:T', 'b_zero_point?:T2'),
+    outputs: params('Y:T'),
     infer: (c) => {
-      const shape = weighted(c, 4);
-      for (const index of [2, 3])
-        if (c.has(index) && dim.equal(dim.product(c.shape(index)), 1) !== true) vector(c, index, c.shape(1)[1]);
+      for (const index of [1, 2]) single(c, index);
+      const shape = matmulShape(c, c.shape(0), c.shape(3));
+      const columns = c.shape(3).length > 1 ? c.shape(3).at(-1)! : 1;
+      for (const index of [4, 5])
+        if (c.has(index) && dim.equal(dim.product(c.shape(index)), 1) !== true) vector(c, index, columns);
       c.output(0, shape);
     },
   }),
@@ -97,7 +96,7 @@ export const fused: readonly OpSchema[] = [
     inputs: params('A:T', 'B:W', 'b_scale:T', 'b_zero_point?:W'),
     attributes: { axis: attr.int(1), block_size: attr.int(0) },
     infer: (c) => {
-      const shape = weighted(c, undefined);
+      const shape = matmulShape(c, c.shape(0), ranked(c, 1, 2));
       const scale = c.shape(2);
       const axis = normalizeAxis(c.int('axis'), 2);
       const block = c.int('block_size');

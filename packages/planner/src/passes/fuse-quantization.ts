@@ -3,7 +3,7 @@
 import { Editor, isPlain } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
 import { fuseDynamic } from './quantization/dynamic.ts';
-import { fuseStatic, skipDequantized } from './quantization/static.ts';
+import { fuseConvolution, fuseProduct, quantizeFirst, skipDequantized } from './quantization/static.ts';
 import { fuseWeights, gatherFirst, turnWeights } from './quantization/weights.ts';
 
 export const fuseQuantization: Pass = {
@@ -14,10 +14,13 @@ export const fuseQuantization: Pass = {
     for (const node of editor.nodes()) {
       if (isPlain(node, 'Transpose')) await turnWeights(editor, node);
       else if (isPlain(node, 'MatMulInteger')) fuseDynamic(editor, node);
-      else if (isPlain(node, 'QuantizeLinear')) skipDequantized(editor, node);
-      else if (isPlain(node, 'Gather')) gatherFirst(editor, node);
-      else if (isPlain(node, 'MatMul', 'Conv')) {
-        fuseStatic(editor, node);
+      else if (isPlain(node, 'QuantizeLinear')) {
+        skipDequantized(editor, node);
+        if (editor.has(node)) quantizeFirst(editor, node);
+      } else if (isPlain(node, 'Gather')) gatherFirst(editor, node);
+      else if (isPlain(node, 'Conv')) fuseConvolution(editor, node);
+      else if (isPlain(node, 'MatMul')) {
+        fuseProduct(editor, node);
         if (editor.has(node)) fuseWeights(editor, node);
       }
     }

@@ -5,7 +5,7 @@ import { type Editor, isPlain } from './editor.ts';
 
 const products: Readonly<Record<string, readonly string[]>> = {
   '': ['MatMul', 'Gemm', 'Conv', 'ConvTranspose'],
-  [ESPALIER]: ['DequantizeMatMul', 'DynamicQuantizeMatMul'],
+  [ESPALIER]: ['DequantizeMatMul', 'QuantizedMatMul'],
 };
 
 /** True for matrix products and convolutions. */

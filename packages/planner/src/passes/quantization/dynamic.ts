@@ -6,16 +6,22 @@ import { makeFused } from '../../rewrite/fused.ts';
 import { otherInput } from '../../rewrite/match.ts';
 import { flattened } from '../../rewrite/weights.ts';
 
-/** DynamicQuantizeLinear, MatMulInteger, Cast, and Mul by both scales: one product of floats with quantised weights. */
+/**
+ * MatMulInteger of what DynamicQuantizeLinear makes, Cast, and Mul by both scales: one product that gives floats. The activation
+ * stays quantised beside it, so that several products share it.
+ */
 export function fuseDynamic(editor: Editor, node: Node): void {
-  const [a, b, aZero, bZero] = node.inputs;
-  const quantize = editor.madeBy(a, 'DynamicQuantizeLinear');
-  const weight = editor.constant(b);
-  if (!quantize || aZero !== quantize.outputs[2] || weight?.dims.length !== 2 || (bZero && !editor.constant(bZero)))
-    return;
+  const [a, b, aZero, bZero] = node.inputs as [string, string, string?, string?];
+  const left = editor.madeBy(a, 'DynamicQuantizeLinear');
+  const right = editor.constant(b) ? undefined : editor.madeBy(b, 'DynamicQuantizeLinear');
+  if (!left || aZero !== left.outputs[2] || (right && bZero !== right.outputs[2])) return;
+  if (!right && (editor.constant(b)?.dims.length !== 2 || (bZero && !editor.constant(bZero)))) return;
   const cast = editor.onlyReader(node.outputs[0]!);
   if (!cast || !isPlain(cast, 'Cast')) return;
-  const [aScale] = quantize.outputs.slice(1);
+  const [aScale, isOfB] = [
+    left.outputs[1]!,
+    (name: string) => (right ? name === right.outputs[1] : editor.constant(name) !== undefined),
+  ];
   const nodes = new Set([node, cast]);
   let running = cast.outputs[0]!;
   let bScale: string | undefined;
@@ -26,44 +32,34 @@ export function fuseDynamic(editor: Editor, node: Node): void {
     nodes.add(product);
     running = product.outputs[0]!;
     if (factor === aScale && !isScaled) isScaled = true;
-    else if (editor.constant(factor) && bScale === undefined) bScale = factor;
+    else if (isOfB(factor) && bScale === undefined) bScale = factor;
     else {
       // The scales may be multiplied by each other first, once for each product.
       const scales = editor.madeBy(factor, 'Mul');
-      const constant = scales && otherInput(scales, aScale!);
-      if (!scales || !constant || !editor.constant(constant) || isScaled || bScale !== undefined) return;
+      const other = scales && otherInput(scales, aScale);
+      if (!scales || !other || !isOfB(other) || isScaled || bScale !== undefined) return;
       nodes.add(scales);
-      [isScaled, bScale] = [true, constant];
+      [isScaled, bScale] = [true, other];
     }
   }
-  const columns = weight.dims[1]!;
-  const scale = vectorOf(editor, bScale, columns);
+  const scale = right ? bScale : perColumn(editor, bScale, editor.constant(b)!.dims[1]!);
   if (!scale || !editor.isClosed(nodes, running)) return;
-  const add = editor.onlyReader(running);
-  const addend = add && isPlain(add, 'Add') ? otherInput(add, running) : undefined;
-  const bias = addend === undefined ? undefined : vectorOf(editor, addend, columns, true);
-  const last = bias ? add! : editor.maker(running)!;
-  if (bias) nodes.add(add!);
+  const last = editor.maker(running)!;
   const spec = {
     name: last.name,
-    op: 'DynamicQuantizeMatMul',
+    op: 'QuantizedMatMul',
     domain: ESPALIER,
-    inputs: [quantize.inputs[0]!, b!, scale, ...(bias ? [bZero ?? '', bias] : bZero ? [bZero] : [])],
-    outputs: [last.outputs[0]!],
+    inputs: [a, aScale, aZero, b, scale, ...(bZero ? [bZero] : [])],
+    outputs: [running],
   };
   const inOrder = [...editor.nodes()].filter((part) => nodes.has(part));
-  editor.replace(inOrder, [makeFused(editor, spec, [quantize, ...inOrder])]);
+  editor.replace(inOrder, [makeFused(editor, spec, inOrder)]);
 }
 
-/** A constant that varies along the last axis at most, as a vector or (unless `full`) a scalar. */
-function vectorOf(editor: Editor, name: string, size: number, full = false): string | undefined {
-  const tensor = editor.constant(name);
-  if (
-    !tensor ||
-    (tensor.size !== size && (full || tensor.size !== 1)) ||
-    (tensor.size > 1 && tensor.dims.at(-1) !== size)
-  )
-    return undefined;
-  const flat = full ? tensor.reshape([size]) : flattened(tensor);
+/** A constant that varies along the last axis at most, as a vector or a scalar. */
+function perColumn(editor: Editor, name: string, size: number): string | undefined {
+  const tensor = editor.constant(name)!;
+  if (tensor.size !== 1 && (tensor.size !== size || tensor.dims.at(-1) !== size)) return undefined;
+  const flat = flattened(tensor);
   return flat.dims.length === tensor.dims.length ? name : editor.addConstant(`${name}/vector`, flat);
 }

@@ -1,6 +1,6 @@
 /** Graphs that were quantised ahead of time: DequantizeLinear before each op, QuantizeLinear behind it. */
 
-import type { Node, Tensor } from '@espalier/core';
+import { ESPALIER, type Node, type Tensor } from '@espalier/core';
 import { type Editor, isPlain } from '../../rewrite/editor.ts';
 import { makeFused } from '../../rewrite/fused.ts';
 import { elementsOf, tensorOf } from '../../rewrite/values.ts';
@@ -11,11 +11,27 @@ interface Parameters {
   readonly zeroPoint: string;
 }
 
-/** DequantizeLinear of both operands, QuantizeLinear of the result: QLinearMatMul or QLinearConv. */
-export function fuseStatic(editor: Editor, node: Node): void {
+/** DequantizeLinear of both operands of a matrix product. What follows joins it as its epilogue, QuantizeLinear included. */
+export function fuseProduct(editor: Editor, node: Node): void {
+  const [a, b] = node.inputs.map((name) => editor.madeBy(name, 'DequantizeLinear'));
+  if (!a || !b) return;
+  const left = perTensor(editor, a, a.inputs[0]!);
+  const right = perTensor(editor, b, b.inputs[0]!) ?? perChannel(editor, b, 1);
+  if (!left || !right) return;
+  const spec = {
+    name: node.name,
+    op: 'QuantizedMatMul',
+    domain: ESPALIER,
+    inputs: [a.inputs[0]!, left.scale, left.zeroPoint, b.inputs[0]!, right.scale, right.zeroPoint],
+    outputs: node.outputs,
+  };
+  editor.replace([node], [makeFused(editor, spec, a === b ? [a, node] : [a, b, node])]);
+}
+
+/** DequantizeLinear of all operands of a convolution, QuantizeLinear of the result: QLinearConv. */
+export function fuseConvolution(editor: Editor, node: Node): void {
   const [x, w, bias] = node.inputs.map((name) => editor.madeBy(name, 'DequantizeLinear'));
   if (!x || !w || (node.inputs[2] && !bias) || !editor.constant(w.inputs[0])) return;
-  const isConv = node.op === 'Conv';
   const between: Node[] = [node];
   let reader = editor.onlyReader(node.outputs[0]!);
   const relu = isPlain(reader, 'Relu') ? reader : undefined;
@@ -26,7 +42,7 @@ export function fuseStatic(editor: Editor, node: Node): void {
   if (!reader || !isPlain(reader, 'QuantizeLinear')) return;
   const [input, weight, result] = [
     perTensor(editor, x, x.inputs[0]!),
-    perTensor(editor, w, w.inputs[0]!) ?? perChannel(editor, w, isConv ? 0 : 1),
+    perTensor(editor, w, w.inputs[0]!) ?? perChannel(editor, w, 0),
     perTensor(editor, reader, reader.outputs[0]!),
   ];
   if (!input || !weight || !result) return;
@@ -37,13 +53,7 @@ export function fuseStatic(editor: Editor, node: Node): void {
   const parts = [x, w, ...(bias ? [bias] : []), ...between, reader];
   const inputs = [x.inputs[0]!, input.scale, input.zeroPoint, w.inputs[0]!, weight.scale, weight.zeroPoint];
   inputs.push(result.scale, result.zeroPoint, ...(bias ? [bias.inputs[0]!] : []));
-  const spec = {
-    name: reader.name,
-    op: isConv ? 'QLinearConv' : 'QLinearMatMul',
-    inputs,
-    outputs: reader.outputs,
-    attrs: node.attrs,
-  };
+  const spec = { name: reader.name, op: 'QLinearConv', inputs, outputs: reader.outputs, attrs: node.attrs };
   editor.replace([...between, reader], [makeFused(editor, spec, parts)]);
 }
 
@@ -113,4 +123,19 @@ export function skipDequantized(editor: Editor, node: Node): void {
   if (!mover) editor.bypass(node, before);
   else if (mover.outputs.slice(1).every((name) => name === ''))
     editor.replace([mover, node], [{ ...mover, inputs: [before, ...mover.inputs.slice(1)], outputs: node.outputs }]);
+}
+
+/** What is quantised as a whole can be quantised before its elements are moved, which then moves fewer bytes. */
+export function quantizeFirst(editor: Editor, node: Node): void {
+  const [x, ...parameters] = node.inputs as [string, ...string[]];
+  const mover = editor.madeBy(x, 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose');
+  if (!mover || editor.onlyReader(x) !== node || !perTensor(editor, node, node.outputs[0]!)) return;
+  const quantized = editor.fresh(`${node.outputs[0]}/first`);
+  editor.replace(
+    [mover, node],
+    [
+      { ...node, inputs: [mover.inputs[0]!, ...parameters], outputs: [quantized] },
+      { ...mover, inputs: [quantized, ...mover.inputs.slice(1)], outputs: node.outputs },
+    ],
+  );
 }
