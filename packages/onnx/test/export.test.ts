@@ -107,6 +107,42 @@ describe('a graph written and read', () => {
     expect(plain(await roundTrip(graph))).toEqual(plain(graph));
   });
 
+  test('keeps sequences and optionals', async () => {
+    const held = { dtype: 'int64', shape: [] } as const;
+    const graph: Graph = {
+      ...simple(
+        node('SequenceInsert', ['s', 'i'], ['t']),
+        node('SequenceMap', ['s', 'i'], ['u'], {
+          body: {
+            ...simple(node('Add', ['a', 'b'], ['c'])),
+            inputs: [
+              { ...held, name: 'a' },
+              { ...held, name: 'b' },
+            ],
+          },
+        }),
+        node('Optional', [], ['none'], { type: { ...held, container: { kind: 'sequence', shape: ['?', 2] } } }),
+        node('Optional', [], ['nothing'], { type: { dtype: 'float32', shape: ['...'] } }),
+        node('OptionalHasElement', ['o'], ['y']),
+      ),
+      inputs: [
+        { name: 's', ...held, container: { kind: 'sequence', shape: ['?', 2] } },
+        { name: 'o', ...held, container: { kind: 'optional', shape: [3] } },
+        { name: 'q', ...held, container: { kind: 'optional(sequence)', shape: ['...'] } },
+        { name: 'i', dtype: 'int64', shape: ['n', 2] },
+      ],
+      outputs: ['t', 'u', 'none', 'nothing', 'y', 's', 'q'],
+    };
+    // A body's inputs have the types that its node passes in.
+    const read = await roundTrip(graph);
+    const map = read.nodes[1]!.attrs['body'] as Graph;
+    expect(map.inputs.map(({ shape }) => shape.length)).toEqual([2, 2]);
+    const body = { ...map, inputs: (graph.nodes[1]!.attrs['body'] as Graph).inputs };
+    const nodes = read.nodes.with(1, { ...read.nodes[1]!, attrs: { body } });
+    expect(plain({ ...read, nodes })).toEqual(plain(graph));
+    expect(exportOnnx(read)).toEqual(exportOnnx(graph));
+  });
+
   test("keeps Espalier's own ops, sizes as expressions", async () => {
     const dims = node(
       'Dims',

@@ -8,7 +8,7 @@ import { EspalierError } from '@espalier/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { importTensor, isOnnx } from '../src/index.ts';
 import { readOnnxFile } from '../src/node.ts';
-import { tensorProto } from '../src/proto.ts';
+import { type TypeProto, tensorProto } from '../src/proto.ts';
 import { encode } from '../src/wire.ts';
 import { external, filled, fn, graph, loaded, model, node, tensor, value } from './models.ts';
 import { mutant } from './mutants.ts';
@@ -46,6 +46,11 @@ function twice(name: string, count: number): Uint8Array {
   const writer = new BinaryWriter().tag(7, WireType.LengthDelimited).fork();
   for (let i = 0; i < count; i++) writer.tag(1, WireType.LengthDelimited).bytes(text(name));
   return concat(header, writer.join().finish());
+}
+
+/** Sequences within each other. */
+function sequences(depth: number): TypeProto {
+  return depth === 0 ? {} : { sequenceType: { elemType: sequences(depth - 1) } };
 }
 
 /** If nodes within each other. */
@@ -246,6 +251,16 @@ const files: Readonly<Record<string, readonly [Uint8Array, EspalierError['code']
     model({ input: [{ name: 'x', type: { sequenceType: {} } }] }),
     'UNSUPPORTED',
   ],
+  'an input that is an optional of optionals': [
+    model({ input: [{ name: 'x', type: { optionalType: { elemType: { optionalType: {} } } } }] }),
+    'UNSUPPORTED',
+  ],
+  'an input that is a sequence of 200 sequences': [model({ input: [{ name: 'x', type: sequences(200) }] }), 'LIMIT'],
+  'a sequence of tensors of negative size': [
+    model({ input: [{ name: 'x', type: { sequenceType: { elemType: value('', 'float32', [-5]).type! } } }] }),
+    'BAD_FILE',
+  ],
+  'an empty optional of no type': [model({ node: [node('Optional', [], ['y'])] }), 'BAD_GRAPH'],
   'an input of negative size': [model({ input: [value('x', 'float32', [-5])] }), 'BAD_FILE'],
   'an input of 2^60 elements': [model({ input: [value('x', 'float32', [2n ** 60n])] }), 'BAD_FILE'],
   'an input whose size overflows': [model({ input: [value('x', 'float32', [2n ** 30n, 2n ** 30n])] }), 'LIMIT'],

@@ -1,9 +1,18 @@
 // What a file says, and the graph that comes of it.
 
-import { inferGraph, onnxOps, subgraphs, type Tensor, UnsupportedError } from '@espalier/core';
+import {
+  formatType,
+  inferGraph,
+  isSequence,
+  onnxOps,
+  subgraphs,
+  type Tensor,
+  UnsupportedError,
+  type ValueKind,
+} from '@espalier/core';
 import { describe, expect, test } from 'vitest';
-import { importOnnx, importTensor, inspectOnnx, isOnnx } from '../src/index.ts';
-import { modelProto, tensorProto } from '../src/proto.ts';
+import { importOnnx, importTensor, importValue, inspectOnnx, isOnnx } from '../src/index.ts';
+import { modelProto, type OptionalProto, optionalProto, sequenceProto, tensorProto } from '../src/proto.ts';
 import { encode } from '../src/wire.ts';
 import { external, filled, fn, graph, model, node, tensor, value } from './models.ts';
 
@@ -198,6 +207,28 @@ describe('tensors', () => {
     expect(elements(importTensor(file).tensor)).toEqual([0, 1, 1]);
   });
 
+  test('in sequences and optionals', () => {
+    const tensors = [filled('', 'float32', [2], [1, 2]), filled('', 'float32', [1], [3])];
+    const sequence = { name: 'v', elemType: 1, tensorValues: tensors };
+    const read = (bytes: Uint8Array, kind: ValueKind): unknown => {
+      const { name, value: found } = importValue(bytes, kind);
+      expect(name).toBe('v');
+      return isSequence(found) ? found.map(elements) : found && elements(found);
+    };
+    const optional = (proto: Omit<OptionalProto, 'name'>) => encode(optionalProto, { name: 'v', ...proto });
+    expect(read(encode(tensorProto, { ...tensors[0]!, name: 'v' }), 'tensor')).toEqual([1, 2]);
+    expect(read(encode(sequenceProto, sequence), 'sequence')).toEqual([[1, 2], [3]]);
+    expect(read(optional({ elemType: 3, sequenceValue: sequence }), 'optional(sequence)')).toEqual([[1, 2], [3]]);
+    expect(read(optional({ elemType: 1, tensorValue: tensors[1]! }), 'optional')).toEqual([3]);
+    expect([read(optional({}), 'optional'), read(optional({ elemType: 0 }), 'optional(sequence)')]).toEqual([
+      null,
+      null,
+    ]);
+    expect(() => read(optional({ elemType: 1 }), 'optional')).toThrow(/lacks the element/);
+    expect(() => read(optional({ elemType: 4 }), 'optional')).toThrow(/neither a tensor nor a sequence/);
+    expect(() => read(encode(sequenceProto, { ...sequence, elemType: 3 }), 'sequence')).toThrow(/not hold tensors/);
+  });
+
   test('a dtype that Espalier lacks is named', () => {
     expect(() => importTensor(encode(tensorProto, tensor('t', 'int8', [1], { dataType: 17 })))).toThrow(/float8e4m3fn/);
   });
@@ -321,6 +352,25 @@ describe('functions', () => {
       [['inner'], ['choose/inner_1']],
     ]);
   });
+});
+
+test('inputs that are sequences and optionals have open sizes', async () => {
+  const of = (dims: readonly (number | string)[]) => value('', 'int64', dims).type!;
+  const input = [
+    { name: 's', type: { sequenceType: { elemType: of(['n', 2]) } } },
+    { name: 'o', type: { optionalType: { elemType: of([]) } } },
+    {
+      name: 'q',
+      type: { optionalType: { elemType: { sequenceType: { elemType: { tensorType: { elemType: 7 } } } } } },
+    },
+  ];
+  const nodes = ['s', 'o', 'q'].map((name) => node('Identity', [name], [`${name}2`]));
+  const { graph: found } = await importOnnx(model({ input, node: nodes, output: [value('s2')] }));
+  expect(found.inputs.map(formatType)).toEqual([
+    'sequence(int64[?,2])',
+    'optional(int64[])',
+    'optional(sequence(int64[...]))',
+  ]);
 });
 
 describe('what cannot run', () => {

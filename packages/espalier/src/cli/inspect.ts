@@ -37,7 +37,7 @@ export async function inspect(model: string, { json }: ModelOptions): Promise<vo
     );
     return;
   }
-  const value = (info: ValueInfo): string => `  ${info.name}  ${formatType(info).replaceAll(',', ', ')}`;
+  const value = (info: ValueInfo): string => `  ${info.name}  ${formatType(info)}`;
   print(`${model}: ${(opened.bytes.byteLength / 1e6).toFixed(2)} MB, graph "${graph.name}"`);
   print(['inputs:', ...inputs.map(value), 'outputs:', ...outputs.map(value)].join('\n'));
   print(
