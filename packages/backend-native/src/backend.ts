@@ -7,6 +7,7 @@ import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
+import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
@@ -17,7 +18,14 @@ import type { NativeProgram } from './program.ts';
 export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 
 /** The table. */
-const table: readonly NativeKernel[] = [...matmul, ...attention, ...pointwise, ...softmax, ...normalization];
+const table: readonly NativeKernel[] = [
+  ...matmul,
+  ...matmulInt8,
+  ...attention,
+  ...pointwise,
+  ...softmax,
+  ...normalization,
+];
 
 export interface NativeOptions extends EngineOptions {
   /** What kernels may round to for speed: nothing below float32 unless asked. */

@@ -1,0 +1,437 @@
+/**
+ * The code of a product of bytes: for each register tile of a unit, rows of A broadcast against two vectors of a panel of B, the
+ * exact sums left in the thread's scratch memory, and from there scaled and through the epilogue into the result.
+ */
+
+import {
+  type Address,
+  Assembler,
+  at,
+  byte,
+  eax,
+  edx,
+  type Label,
+  qword,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  type Vector,
+  xmm,
+} from '@espalier/x64';
+import { MOST_OPERANDS } from '../matmul/epilogue.ts';
+import { emitFinish, type Finish } from './finish.ts';
+import { type DotIsa, elementBytes, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
+
+/** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
+export const argumentWords = [
+  'scratch',
+  'threadBytes',
+  'steps',
+  'aRow',
+  'yRow',
+  'panelBytes',
+  'columnWords',
+  'aScale',
+  'aZero',
+  'yScale',
+  'yZero',
+  'blocks',
+  'blockRows',
+  'tallBlocks',
+  'blocksPerUnit',
+  'rowGroups',
+  'panels',
+  'lastColumns',
+  'panelsPerUnit',
+  'columnGroups',
+  'batch',
+  'batchesPerUnit',
+] as const;
+type Argument = (typeof argumentWords)[number];
+
+/** Where things begin for each matrix, in this order, before the operands of the epilogue. */
+export const entryWords = ['a', 'rowTerms', 'b', 'parameters', 'y'] as const;
+
+/** What a unit keeps in memory, behind its tile of sums; the entry of the current matrix comes last. */
+const localWords = [
+  'tail',
+  'tailBytes',
+  'batch',
+  'batchEnd',
+  'panel',
+  'panelStart',
+  'panelEnd',
+  'block',
+  'blockStart',
+  'blockEnd',
+  'row',
+  'rows',
+  ...entryWords,
+] as const;
+type Local = (typeof localWords)[number];
+const LOCAL_BYTES = Math.ceil((localWords.length + MOST_OPERANDS) / 8) * 64;
+
+const tileBytes = (isa: DotIsa): number => isa.rows * panelColumns(isa) * 4;
+/** Bytes of scratch memory that each thread needs. */
+export const threadBytes = (isa: DotIsa): number => tileBytes(isa) + LOCAL_BYTES;
+
+/** Columns that a panel may have: all, or the first vector's, or all of the first vector's and some of the second's. */
+export type Columns = 'full' | 'first' | 'second';
+
+export interface Shape {
+  readonly isa: DotIsa;
+  /** Numbers of rows that blocks have. */
+  readonly rows: readonly number[];
+  /** Kinds of panels that there are. */
+  readonly columns: readonly Columns[];
+  /** A counts from a zero point: `given` by an address, and 128 more where its bytes were signed. */
+  readonly aZero: { readonly given: boolean; readonly signed: boolean };
+  /** B counts from zero points, and so each row of A brings a term of its own. */
+  readonly bZero: boolean;
+  readonly finish: Finish;
+}
+
+/** Kinds of panels for `n` columns; every kind where it is not known. */
+export function panelKinds(isa: DotIsa, n: number | undefined): readonly Columns[] {
+  if (n === undefined) return ['full', 'first', 'second'];
+  const rest = n % panelColumns(isa);
+  const last: Columns = rest > lanesOf(isa) ? 'second' : 'first';
+  return [...(n >= panelColumns(isa) || n === 0 ? ['full' as const] : []), ...(rest > 0 ? [last] : [])];
+}
+
+/** Places that the code for a tile and what follows it need to know. */
+export interface Frame {
+  argument(name: Argument): number;
+  rowStep(operand: number): number;
+  local(name: Local): number;
+  operandLocal(operand: number): number;
+}
+
+const args = at(rdi);
+const thread = at(rbx);
+
+/** The first four rows of A are at r8 and one, two and three times aRow behind it, the next four at r9, and so on. */
+const rowBases = [r8, r9, r10, r11];
+const [aRow, aRow3, bAt] = [r12, r13, r14];
+
+/** Steps in a round of the loop. */
+const UNROLL = 4;
+/** Cycles that a line takes from memory, and lines that may be on their way. */
+const LATENCY = 340;
+const MOST_AHEAD = 48;
+/** Sums that hide the latency of a dot product. */
+const LEAST_SUMS = 8;
+
+export function emitProduct(shape: Shape): Uint8Array {
+  return new Emission(shape).emit();
+}
+
+class Emission implements Frame {
+  private readonly a = new Assembler();
+  private readonly shape: Shape;
+  private readonly isa: DotIsa;
+
+  constructor(shape: Shape) {
+    this.shape = shape;
+    this.isa = shape.isa;
+  }
+
+  /** Entry: args in rdi, unit in rsi, thread in rdx. */
+  emit(): Uint8Array {
+    const { a } = this;
+    const operands = this.shape.finish.epilogue.operands.length;
+    const words = entryWords.length + operands;
+    a.imul(rdx, args, this.argument('threadBytes'));
+    a.mov(rbx, rdx);
+    a.add(rbx, args, this.argument('scratch'));
+    a.mov(rax, rsi);
+    this.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
+    this.range('columnGroups', 'panelsPerUnit', 'panels', 'panelStart', 'panelEnd');
+    a.mov(rdx, rax);
+    this.storeRange('batchesPerUnit', 'batch', 'batch', 'batchEnd');
+    const nextBatch = a.here();
+    a.mov(rax, thread, this.local('batch'));
+    a.imuli(rax, rax, 8 * words);
+    for (let i = 0; i < words; i++) {
+      a.mov(rcx, at(rdi, rax), this.rowStep(operands) + 8 * i);
+      a.mov(thread, this.local(entryWords[0]) + 8 * i, rcx);
+    }
+    a.mov(rax, thread, this.local('panelStart'));
+    a.mov(thread, this.local('panel'), rax);
+    const nextPanel = a.here();
+    this.panels();
+    this.next('panel', 'panelEnd', nextPanel);
+    this.next('batch', 'batchEnd', nextBatch);
+    a.ret();
+    return a.finish().slice();
+  }
+
+  argument(name: Argument): number {
+    return 8 * argumentWords.indexOf(name);
+  }
+
+  rowStep(operand: number): number {
+    return 8 * (argumentWords.length + operand);
+  }
+
+  local(name: Local): number {
+    return tileBytes(this.isa) + 8 * localWords.indexOf(name);
+  }
+
+  operandLocal(operand: number): number {
+    return this.local('y') + 8 * (1 + operand);
+  }
+
+  /** Takes the part of rax that says which of `groups` the unit is in, and stores the range of what that holds. */
+  private range(
+    ...[groups, per, total, start, end]: ['rowGroups' | 'columnGroups', ...Parameters<Emission['storeRange']>]
+  ): void {
+    this.a.xor(edx, edx);
+    this.a.div(qword(args), this.argument(groups));
+    this.storeRange(per, total, start, end);
+  }
+
+  /** From rdx times `per` on, `per` of them but none beyond `total`. */
+  private storeRange(per: Argument, total: Argument, start: Local, end: Local): void {
+    const { a } = this;
+    a.imul(rdx, args, this.argument(per));
+    a.mov(thread, this.local(start), rdx);
+    a.add(rdx, args, this.argument(per));
+    a.mov(rcx, args, this.argument(total));
+    a.cmp(rdx, rcx);
+    a.cmova(rdx, rcx);
+    a.mov(thread, this.local(end), rdx);
+  }
+
+  /** Counts on, and jumps while there is more. */
+  private next(index: Local, end: Local, loop: Label): void {
+    const { a } = this;
+    a.mov(rax, thread, this.local(index));
+    a.inc(rax);
+    a.mov(thread, this.local(index), rax);
+    a.cmp(rax, thread, this.local(end));
+    a.jb(loop);
+  }
+
+  /** Jumps to the code for the kind of panel that the current one is. */
+  private panels(): void {
+    const { a, isa, shape } = this;
+    const [done, isLast] = [a.label(), a.label()];
+    const labels = shape.columns.map(() => a.label());
+    // rcx: how many columns the panel has.
+    a.mov(rax, thread, this.local('panel'));
+    a.inc(rax);
+    a.mov(rcx, args, this.argument('lastColumns'));
+    a.cmp(rax, args, this.argument('panels'));
+    a.je(isLast);
+    a.movi(rcx, panelColumns(isa));
+    a.bind(isLast);
+    shape.columns.forEach((columns, i) => {
+      if (i === shape.columns.length - 1) return;
+      a.cmpi(rcx, columns === 'full' ? panelColumns(isa) : lanesOf(isa));
+      if (columns === 'full') a.je(labels[i]!);
+      else a.jbe(labels[i]!);
+    });
+    for (const [i, columns] of [...shape.columns.entries()].reverse()) {
+      a.bind(labels[i]!);
+      this.panel(columns);
+      if (i > 0) a.jmp(done);
+    }
+    a.bind(done);
+  }
+
+  /** All blocks of a panel; rcx says how many columns it has. */
+  private panel(columns: Columns): void {
+    const { a, isa, shape } = this;
+    const masked = columns !== 'full';
+    const vectors = columns === 'first' ? 1 : 2;
+    if (masked) {
+      if (vectors === 2) a.subi(rcx, lanesOf(isa));
+      a.mov(thread, this.local('tail'), rcx);
+    }
+    a.mov(rax, thread, this.local('blockStart'));
+    a.mov(thread, this.local('block'), rax);
+    const nextBlock = a.here();
+    this.locateBlock();
+    const finish = a.label();
+    const labels = shape.rows.map(() => a.label());
+    shape.rows.slice(1).forEach((rows, i) => {
+      a.cmpi(rcx, rows);
+      a.je(labels[i + 1]!);
+    });
+    shape.rows.forEach((rows, i) => {
+      a.bind(labels[i]!);
+      this.product(rows, vectors);
+      if (i < labels.length - 1) a.jmp(finish);
+    });
+    a.bind(finish);
+    if (masked) {
+      a.mov(rcx, thread, this.local('tail'));
+      isa.floats.setMask(a);
+    }
+    emitFinish(a, isa, shape.finish, this, vectors, masked);
+    this.next('block', 'blockEnd', nextBlock);
+  }
+
+  /** Row and rows of the block (also in rcx), where A and B begin for it, and terms of rows (rsi) and parameters (rbp). */
+  private locateBlock(): void {
+    const { a, shape, isa } = this;
+    a.mov(rax, thread, this.local('block'));
+    a.mov(rsi, args, this.argument('blockRows'));
+    a.mov(rcx, rsi);
+    a.imul(rsi, rax);
+    a.mov(rdx, args, this.argument('tallBlocks'));
+    a.cmp(rax, rdx);
+    // Carry, which says that the block is a tall one, makes it one row more.
+    a.adci(rcx, 0);
+    a.cmp(rax, rdx);
+    a.cmovb(rdx, rax);
+    a.add(rsi, rdx);
+    a.mov(thread, this.local('row'), rsi);
+    a.mov(thread, this.local('rows'), rcx);
+    a.mov(aRow, args, this.argument('aRow'));
+    a.mov(r8, rsi);
+    a.imul(r8, aRow);
+    a.add(r8, thread, this.local('a'));
+    a.lea(aRow3, at(aRow, aRow, 2));
+    for (let i = 1; i < Math.ceil(Math.max(...shape.rows) / 4); i++) a.lea(rowBases[i]!, at(rowBases[i - 1]!, aRow, 4));
+    a.mov(rax, thread, this.local('panel'));
+    a.mov(bAt, args, this.argument('panelBytes'));
+    a.imul(bAt, rax);
+    a.add(bAt, thread, this.local('b'));
+    a.imuli(rbp, rax, 4 * panelColumns(isa));
+    a.add(rbp, thread, this.local('parameters'));
+    if (!shape.bZero) return;
+    a.shl(rsi, 2);
+    a.add(rsi, thread, this.local('rowTerms'));
+  }
+
+  /** Sums of a tile into scratch memory. */
+  private product(rows: number, vectors: number): void {
+    const { a, isa } = this;
+    // Tiles of few rows add even and odd steps up apart, so that no sum waits for itself.
+    let sets = 1;
+    while (sets < UNROLL && rows * vectors * sets < LEAST_SUMS) sets *= 2;
+    const sum = (set: number, r: number, v: number): Vector => register(isa, (set * rows + r) * vectors + v);
+    this.firstSums(rows, vectors, sum);
+    for (let i = rows * vectors; i < sets * rows * vectors; i++) {
+      const each = register(isa, i);
+      a.vxorps(each, each, each);
+    }
+    const [w, x] = [2 * isa.rows, 2 * isa.rows + 2];
+    const ahead = Math.min(MOST_AHEAD, Math.max(12, Math.ceil(LATENCY / (rows * vectors))));
+    const step = (set: number, u: number): void => {
+      for (let v = 0; v < vectors; v++)
+        isa.loadWeights(a, register(isa, w + v), at(bAt), u * stepBytes(isa) + v * weightBytes(isa));
+      for (let line = 0; line < stepBytes(isa); line += 64)
+        if (stepBytes(isa) >= 64 || u % 2 === 0) a.prefetcht0(at(bAt), (u + ahead) * stepBytes(isa) + line);
+      for (let r = 0; r < rows; r++) {
+        const broadcast = register(isa, x + (r % isa.broadcasts));
+        a.vbroadcastss(broadcast, this.elementsOfA(r), 4 * u);
+        for (let v = 0; v < vectors; v++)
+          isa.dot(a, sum(set, r, v), broadcast, register(isa, w + v), register(isa, x + 1));
+      }
+    };
+    const advance = (steps: number): void => {
+      for (let i = 0; i < Math.ceil(rows / 4); i++) a.addi(rowBases[i]!, 4 * steps);
+      a.addi(bAt, steps * stepBytes(isa));
+    };
+    const [single, done] = [a.label(), a.label()];
+    a.mov(rcx, args, this.argument('steps'));
+    a.mov(rdx, rcx);
+    a.shr(rdx, Math.log2(UNROLL));
+    a.jz(single);
+    a.align(32);
+    const round = a.here();
+    for (let u = 0; u < UNROLL; u++) step(u % sets, u);
+    advance(UNROLL);
+    a.dec(rdx);
+    a.jnz(round);
+    a.bind(single);
+    a.andi(rcx, UNROLL - 1);
+    a.jz(done);
+    const last = a.here();
+    step(0, 0);
+    advance(1);
+    a.dec(rcx);
+    a.jnz(last);
+    a.bind(done);
+    for (let half = sets / 2; half >= 1; half /= 2)
+      for (let i = 0; i < half * rows * vectors; i++) {
+        const to = register(isa, i);
+        a.vpaddd(to, to, register(isa, half * rows * vectors + i));
+      }
+    for (let r = 0; r < rows; r++)
+      for (let v = 0; v < vectors; v++) a.vmovups(thread, this.sumsOffset(r, v), sum(0, r, v));
+  }
+
+  private sumsOffset(row: number, vector: number): number {
+    return (2 * row + vector) * 4 * lanesOf(this.isa);
+  }
+
+  /** Sums begin with what the zero points take away: (a - p)(b - q) = ab - pb - q(a - p), each term added up along K. */
+  private firstSums(rows: number, vectors: number, sum: (set: number, r: number, v: number) => Vector): void {
+    const { a, isa, shape } = this;
+    const { given, signed } = shape.aZero;
+    const hasColumnTerm = given || signed;
+    const column = (v: number): Vector => register(isa, 2 * isa.rows + v);
+    const [t, low] = [register(isa, 2 * isa.rows + 2), xmm(2 * isa.rows + 2)];
+    if (hasColumnTerm) {
+      emitZeroPoint(a, shape.aZero, args, this.argument('aZero'));
+      a.neg(eax);
+      a.vmovd(low, eax);
+      a.vpbroadcastd(t, low);
+    }
+    for (let v = 0; v < vectors; v++) {
+      if (hasColumnTerm) a.vpmulld(column(v), t, at(rbp), 4 * lanesOf(isa) * v);
+      else a.vxorps(column(v), column(v), column(v));
+    }
+    if (shape.bZero) {
+      a.mov(rax, args, this.argument('columnWords'));
+      a.lea(rax, at(rbp, rax, 8));
+    }
+    const factor = register(isa, 2 * isa.rows + 3);
+    for (let r = 0; r < rows; r++) {
+      if (shape.bZero) a.vbroadcastss(t, at(rsi), 4 * r);
+      for (let v = 0; v < vectors; v++) {
+        if (shape.bZero) {
+          a.vpmulld(factor, t, at(rax), 4 * lanesOf(isa) * v);
+          a.vpsubd(sum(0, r, v), column(v), factor);
+        } else a.vmovaps(sum(0, r, v), column(v));
+      }
+    }
+  }
+
+  private elementsOfA(row: number): Address {
+    const base = rowBases[row >> 2]!;
+    return [at(base), at(base, aRow), at(base, aRow, 2), at(base, aRow3)][row & 3]!;
+  }
+}
+
+/** The zero point of unsigned rows into eax; its address is in memory at `block`. Changes rax. */
+export function emitZeroPoint(a: Assembler, { given, signed }: Shape['aZero'], block: Address, offset: number): void {
+  if (!given) a.movi(eax, 0);
+  else {
+    a.mov(rax, block, offset);
+    if (signed) a.movsx(eax, byte(rax));
+    else a.movzx(eax, byte(rax));
+  }
+  if (signed) a.addi(eax, 128);
+}
+
+/** Bytes of a row of A of `k` elements in tiles, where it is laid out anew: rows do not evict each other from the first-level cache. */
+export function rowBytes(isa: DotIsa, k: number): number {
+  const bytes = Math.ceil((k * elementBytes(isa)) / 64) * 64;
+  return bytes % 2048 === 0 ? bytes + 64 : bytes;
+}

@@ -1,0 +1,137 @@
+/** From exact sums in scratch memory to the result: scaled, through the epilogue, and stored as what it is. */
+
+import {
+  type Assembler,
+  at,
+  type Gpr,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+} from '@espalier/x64';
+import { Vectors } from '../../math/index.ts';
+import { emitLevel, type LevelType, loadZeroPoint, packLevels, storeLevels, storeSomeLevels } from '../levels.ts';
+import { type Epilogue, emitSteps } from '../matmul/epilogue.ts';
+import { avx512 } from '../matmul/isa.ts';
+import type { Frame } from './emit.ts';
+import { type DotIsa, lanesOf, panelColumns, register } from './isa.ts';
+
+export interface Finish {
+  /**
+   * `sums`: none. `scaled`: times the scales of both operands, in float32. `levels`: these divided by the result's scale first, and the
+   * product rounded to one of the result's levels.
+   */
+  readonly scaling: 'sums' | 'scaled' | 'levels';
+  readonly epilogue: Epilogue;
+  /** What is stored. */
+  readonly result: 'int32' | 'float32' | LevelType;
+}
+
+const [resultAt, sumsAt, rowsLeft] = [rax, rdx, rcx];
+const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
+/** Registers behind those of the epilogue: the scales of two vectors of columns, the result's zero point. */
+const [SCALE, ZERO_POINT] = [8, 10];
+
+/** Bytes of an element of the result. */
+export const resultBytes = ({ result }: Finish): number => (result === 'int32' || result === 'float32' ? 4 : 1);
+
+/**
+ * The tile of the frame, whose sums are at rbx row by row; rbp points to the panel's parameters: a vector of the sums of columns, and one
+ * of the scales behind those of all columns. `masked`: the last vector of a row is one of `tail` columns, which the mask says too.
+ */
+export function emitFinish(
+  a: Assembler,
+  isa: DotIsa,
+  finish: Finish,
+  frame: Frame,
+  vectors: number,
+  masked: boolean,
+): void {
+  const { scaling, epilogue, result } = finish;
+  const { floats } = isa;
+  const v = new Vectors(a, floats === avx512);
+  const [args, thread] = [at(rdi), at(rbx)];
+  const addresses = epilogue.operands.map((_, i) => operandsAt[i]!);
+  const vectorBytes = 4 * lanesOf(isa);
+  const x = Array.from({ length: vectors }, (_, i) => register(isa, i));
+  const t = register(isa, vectors);
+  if (scaling !== 'sums') emitScales(v, isa, frame, vectors, scaling === 'levels' ? (result as LevelType) : undefined);
+  a.mov(rdx, thread, frame.local('row'));
+  a.imuli(rcx, thread, frame.local('panel'), panelColumns(isa));
+  a.mov(resultAt, rdx);
+  a.imul(resultAt, args, frame.argument('yRow'));
+  a.add(resultAt, thread, frame.local('y'));
+  if (resultBytes(finish) === 1) a.add(resultAt, rcx);
+  a.shl(rcx, 2);
+  if (resultBytes(finish) === 4) a.add(resultAt, rcx);
+  epilogue.operands.forEach(({ perColumn }, i) => {
+    const address = addresses[i]!;
+    a.mov(address, rdx);
+    a.imul(address, args, frame.rowStep(i));
+    a.add(address, thread, frame.operandLocal(i));
+    if (perColumn) a.add(address, rcx);
+  });
+  a.mov(rowsLeft, thread, frame.local('rows'));
+  a.mov(sumsAt, rbx);
+  const row = a.here();
+  for (let i = 0; i < vectors; i++) {
+    a.vmovups(x[i]!, at(sumsAt), i * vectorBytes);
+    if (scaling === 'sums') continue;
+    a.vcvtdq2ps(x[i]!, x[i]!);
+    a.vmulps(x[i]!, x[i]!, register(isa, SCALE + i));
+    if (scaling === 'levels') emitLevel(v, x[i]!, register(isa, ZERO_POINT), result as LevelType);
+  }
+  const operands = addresses.map((address) => at(address));
+  emitSteps(a, floats, epilogue, operands, vectors, masked);
+  for (let i = 0; i < vectors; i++) {
+    const isLast = masked && i === vectors - 1;
+    if (result === 'int32' || result === 'float32') floats.store(a, at(resultAt), i * vectorBytes, x[i]!, isLast);
+    else {
+      const low = packLevels(v, x[i]!, result, t);
+      if (!isLast) storeLevels(v, at(resultAt), i * lanesOf(isa), low);
+      else {
+        const kept = [resultAt, sumsAt, rowsLeft];
+        for (const each of kept) a.push(each);
+        a.mov(rcx, thread, frame.local('tail'));
+        storeSomeLevels(v, resultAt, i * lanesOf(isa), low, rcx, rdx);
+        for (const each of kept.toReversed()) a.pop(each);
+      }
+    }
+  }
+  a.addi(sumsAt, 2 * vectorBytes);
+  a.add(resultAt, args, frame.argument('yRow'));
+  addresses.forEach((address, i) => {
+    a.add(address, args, frame.rowStep(i));
+  });
+  a.dec(rowsLeft);
+  a.jnz(row);
+}
+
+/** What sums of each column are multiplied by, and the zero point of the result's levels. Changes rax and rcx. */
+function emitScales(v: Vectors, isa: DotIsa, frame: Frame, vectors: number, levels: LevelType | undefined): void {
+  const { a } = v;
+  const args = at(rdi);
+  const [t, zero] = [register(isa, 0), register(isa, ZERO_POINT)];
+  a.mov(rcx, args, frame.argument('aScale'));
+  a.vbroadcastss(t, at(rcx));
+  a.mov(rax, args, frame.argument('columnWords'));
+  a.lea(rax, at(rbp, rax, 4));
+  for (let i = 0; i < vectors; i++) a.vmulps(register(isa, SCALE + i), t, at(rax), 4 * lanesOf(isa) * i);
+  if (!levels) return;
+  a.mov(rcx, args, frame.argument('yScale'));
+  a.vbroadcastss(t, at(rcx));
+  for (let i = 0; i < vectors; i++) a.vdivps(register(isa, SCALE + i), register(isa, SCALE + i), t);
+  a.mov(rcx, args, frame.argument('yZero'));
+  loadZeroPoint(v, zero, at(rcx), levels);
+}
