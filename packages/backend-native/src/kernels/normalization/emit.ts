@@ -1,6 +1,6 @@
 /** Emits layer normalisation of rows, after adding another tensor where there is one. */
 
-import { type Gpr, r8, r9, r10, r12, r14, r15, rbx, type Vector, xmm } from '@espalier/x64';
+import { at, type Gpr, r8, r9, r10, r11, r12, r13, r14, r15, rbx, rdx, rsi, type Vector, xmm } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
 import { emitFold, emitPass, emitRows, UNROLL } from '../row.ts';
 
@@ -42,17 +42,20 @@ export function emitLayerNormalization(v: Vectors, variant: Variant): void {
   const { a } = v;
   const sums = Array.from({ length: UNROLL }, (_, i) => v.register(i));
   const residues = Array.from({ length: UNROLL }, (_, i) => v.register(UNROLL + i));
-  const [x, mean, inverse, count, operand] = Array.from({ length: 5 }, (_, i) => v.register(2 * UNROLL + i));
+  const [x, mean, inverse, share, operand] = Array.from({ length: 5 }, (_, i) => v.register(2 * UNROLL + i));
   const { moving, fixed } = pointersOf(variant, pointers);
   const source = variant.hasSum ? pointers.sum : variant.hasSkip ? pointers.y : pointers.x;
   const clear = (registers: readonly Vector[]): void => {
     for (const each of registers) a.vxorps(each, each, each);
   };
   emitRows(a, moving, fixed, () => {
-    const low = xmm(count! & 0xff);
+    // The reciprocal: what it loses in the mean, the residue brings back.
+    const low = xmm(share! & 0xff);
     a.vxorps(low, low, low);
     a.vcvtsi2ss(low, low, r12);
-    a.vbroadcastss(count!, low);
+    a.vbroadcastss(share!, low);
+    v.fill(operand!, 1);
+    a.vdivps(share!, operand!, share!);
     clear(sums);
     emitPass(v, (block) => {
       block.load(x!, pointers.x);
@@ -64,9 +67,14 @@ export function emitLayerNormalization(v: Vectors, variant: Variant): void {
       a.vaddps(sums[block.index]!, sums[block.index]!, x!);
     });
     emitFold(v, sums, 'vaddps');
-    a.vdivps(mean!, sums[0]!, count!);
+    a.vmulps(mean!, sums[0]!, share!);
     clear([...sums, ...residues]);
+    // The next row comes from the second-level cache meanwhile; behind the last one nothing is fetched that matters.
+    a.lea(rdx, at(pointers.x, r13));
+    if (variant.hasSkip) a.lea(rsi, at(pointers.skip, r13));
     emitPass(v, (block) => {
+      a.prefetcht0(at(rdx, r11), block.index * v.bytes);
+      if (variant.hasSkip) a.prefetcht0(at(rsi, r11), block.index * v.bytes);
       block.load(x!, source);
       a.vsubps(x!, x!, mean!);
       block.clear(x!);
@@ -76,18 +84,18 @@ export function emitLayerNormalization(v: Vectors, variant: Variant): void {
     emitFold(v, sums, 'vaddps');
     emitFold(v, residues, 'vaddps');
     const [residue] = residues as [Vector];
-    a.vdivps(residue, residue, count!);
-    a.vdivps(inverse!, sums[0]!, count!);
+    a.vmulps(residue, residue, share!);
+    a.vmulps(inverse!, sums[0]!, share!);
     a.vfnmadd231ps(inverse!, residue, residue);
     a.vaddps(inverse!, inverse!, ...v.splat(variant.epsilon));
     a.vsqrtps(inverse!, inverse!);
-    v.fill(count!, 1);
-    a.vdivps(inverse!, count!, inverse!);
+    v.fill(operand!, 1);
+    a.vdivps(inverse!, operand!, inverse!);
+    a.vmulps(residue, residue, inverse!);
     emitPass(v, (block) => {
       block.load(x!, source);
       a.vsubps(x!, x!, mean!);
-      a.vsubps(x!, x!, residue);
-      a.vmulps(x!, x!, inverse!);
+      a.vfmsub213ps(x!, inverse!, residue);
       block.load(operand!, pointers.scale);
       if (variant.hasBias) {
         block.load(sums[0]!, pointers.bias);

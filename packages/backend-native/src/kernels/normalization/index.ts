@@ -7,12 +7,11 @@ import { addressOf, type Cost, columnsOf, elementWork, programOf, sameSize } fro
 import { unitRows, widths } from '../row.ts';
 import { emitLayerNormalization, type Pointers, pointersOf, type Variant } from './emit.ts';
 
-const COST: Cost = [7, 8];
-
 interface Row {
   readonly op: string;
   readonly domain?: string;
   readonly types: NonNullable<NativeKernel['types']>;
+  readonly cost: Cost;
   /** Operands of a call, by name. */
   operands<T>(call: {
     readonly inputs: readonly (T | undefined)[];
@@ -24,12 +23,14 @@ const rows: readonly Row[] = [
   {
     op: 'LayerNormalization',
     types: { T: ['float32'], U: ['float32'] },
+    cost: [6.3, 6.3],
     operands: ({ inputs: [x, scale, bias], outputs: [y] }) => ({ x, skip: undefined, y, sum: undefined, scale, bias }),
   },
   {
     op: 'SkipLayerNormalization',
     domain: ESPALIER,
     types: { T: ['float32'] },
+    cost: [8.3, 8.3],
     operands: ({ inputs: [x, skip, scale, bias], outputs: [y, sum] }) => ({ x, skip, y, sum, scale, bias }),
   },
 ];
@@ -77,7 +78,7 @@ export const normalization: readonly NativeKernel[] = widths.flatMap(({ name, is
       types: row.types,
       work(call, at) {
         const reason = rejection(call, row.operands<TensorDesc>(call));
-        return reason === undefined ? elementWork(call, at, isWide, COST) : { reason };
+        return reason === undefined ? elementWork(call, at, isWide, row.cost) : { reason };
       },
       prepare: (call, _constants, engine) => {
         const { skip, sum, bias } = row.operands<TensorDesc>(call);
