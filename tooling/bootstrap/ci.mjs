@@ -23,8 +23,10 @@ tests('unit tests', 'test');
 check('typecheck', ['run', 'typecheck']);
 check('lint', ['run', 'lint']);
 check('build', ['run', 'build']);
+check('prebuilt addons', ['run', 'prebuilds', '--', 'linux-x64-gnu', 'linux-x64-musl']);
+check('musl', ['run', 'check:musl']);
 check('packages', ['run', 'check:packages']);
-check('native threads', ['run', 'check:native']);
+check('native code under sanitizers', ['run', 'check:native']);
 check('start', ['start']);
 tests('suites', 'suite', fixturesMustBeUsed);
 

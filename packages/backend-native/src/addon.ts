@@ -46,7 +46,10 @@ export function prebuiltPackage(): string | undefined {
   return prebuilt[`${process?.platform}-${process?.arch}${library}`];
 }
 
-/** Looks beside this package for a build of the repository's, then for the prebuilt package of the platform. */
+/**
+ * Looks beside this package for a build of the repository's, then for the prebuilt package of the platform; nowhere but at the path in the
+ * environment's ESPALIER_ADDON where that is set.
+ */
 export function findAddon(): Found {
   const { process } = globalThis as { process?: NodeJS.Process };
   const module = process?.getBuiltinModule?.('node:module') as Module | undefined;
@@ -54,7 +57,8 @@ export function findAddon(): Found {
   const fromNpm = prebuiltPackage();
   if (!fromNpm) return { reason: `it has no kernels for ${process!.platform}-${process!.arch} yet` };
   const require = module.createRequire(import.meta.url);
-  for (const candidate of ['../build/espalier.node', fromNpm]) {
+  const given = process!.env['ESPALIER_ADDON'];
+  for (const candidate of given ? [given] : ['../build/espalier.node', fromNpm]) {
     let file: string;
     try {
       file = require.resolve(candidate);
@@ -67,7 +71,7 @@ export function findAddon(): Found {
       return { reason: `${file} cannot be loaded: ${(error as Error).message.split('\n')[0]}` };
     }
   }
-  return { reason: `${fromNpm} is not installed` };
+  return { reason: given ? `there is no ${given}` : `${fromNpm} is not installed` };
 }
 
 /** Bytes that hold an ELF file's headers and the name of its interpreter. */
