@@ -7,34 +7,48 @@ import {
   EspalierError,
   isSequence,
   normalizeAxis,
+  runGenerator,
   Tensor,
   type Value,
 } from '@espalier/core';
 import type { Control, Executable } from './executable.ts';
 import type { Frame } from './frame.ts';
-import { sequenceOps, slice, stack } from './sequence.ts';
+import { sequenceOp, slice, stack } from './sequence.ts';
 
 /** Runs such a node and sets its outputs in `frame`. */
-export async function runControl(frame: Frame, { task: { node, call }, branches }: Control): Promise<void> {
+export async function runControl(frame: Frame, control: Control): Promise<void> {
+  const { node, call } = control.task;
   const inputs: (Value | undefined)[] = [];
   for (const name of node.inputs) inputs.push(name === '' ? undefined : await frame.value(name, false));
-  const body = branches.get('body')!;
   let outputs: readonly Value[];
-  if (node.op === 'If')
-    outputs = await frame.runInner(branches.get(isTrue(inputs[0]) ? 'then_branch' : 'else_branch')!, []);
-  else if (node.op === 'Loop') outputs = await runLoop(frame, body, inputs, node.outputs);
-  else if (node.op === 'Scan') outputs = await runScan(frame, body, inputs as Tensor[], call.attrs, node.name);
-  else if (node.op === 'SequenceMap') outputs = await runMap(frame, body, inputs as Value[], node.name);
-  else {
-    try {
-      outputs = [sequenceOps[node.op]!(inputs, call.attrs)];
-    } catch (error) {
-      throw atNode(call, error);
-    }
+  try {
+    outputs = await outputsOf(frame, control, inputs);
+  } catch (error) {
+    throw atNode(call, error);
   }
   node.outputs.forEach((name, i) => {
     if (name !== '') frame.set(name, outputs[i]!);
   });
+}
+
+async function outputsOf(
+  frame: Frame,
+  { task: { node, call }, branches }: Control,
+  inputs: readonly (Value | undefined)[],
+): Promise<readonly Value[]> {
+  const body = branches.get('body')!;
+  switch (node.op) {
+    case 'If':
+      return frame.runInner(branches.get(isTrue(inputs[0]) ? 'then_branch' : 'else_branch')!, []);
+    case 'Loop':
+      return runLoop(frame, body, inputs, node.outputs);
+    case 'Scan':
+      return runScan(frame, body, inputs as Tensor[], call.attrs);
+    case 'SequenceMap':
+      return runMap(frame, body, inputs as Value[]);
+    default:
+      return [await runGenerator(sequenceOp(node.op, inputs, call.attrs), frame.options.slicer)];
+  }
 }
 
 function isTrue(condition: Value | undefined): boolean {
@@ -60,16 +74,12 @@ async function runLoop(
     carried = results.slice(1, 1 + carried.length);
     scans.forEach((scan, s) => void scan.push(results[1 + carried.length + s] as Tensor));
   }
-  return [...carried, ...scans.map((scan, s) => stackScan(frame, body, 1 + carried.length + s, scan, 0))];
+  const stacked: Tensor[] = [];
+  for (const [s, scan] of scans.entries()) stacked.push(await stackScan(frame, body, 1 + carried.length + s, scan, 0));
+  return [...carried, ...stacked];
 }
 
-async function runScan(
-  frame: Frame,
-  body: Executable,
-  inputs: readonly Tensor[],
-  attrs: Attributes,
-  node: string,
-): Promise<Value[]> {
+async function runScan(frame: Frame, body: Executable, inputs: readonly Tensor[], attrs: Attributes): Promise<Value[]> {
   const scanned = attrs.num_scan_inputs as number;
   const states = inputs.length - scanned;
   const sources = inputs.slice(states);
@@ -80,11 +90,7 @@ async function runScan(
   const length = sources[0]!.dims[axes[0]!]!;
   sources.forEach((source, i) => {
     if (source.dims[axes[i]!] !== length)
-      throw new EspalierError(
-        'SHAPE_MISMATCH',
-        `${node} (Scan): its scan inputs have ${length} and ${source.dims[axes[i]!]} elements`,
-        { node },
-      );
+      throw new EspalierError('SHAPE_MISMATCH', `its scan inputs have ${length} and ${source.dims[axes[i]!]} elements`);
   });
   let carried: Value[] = inputs.slice(0, states);
   const results: Tensor[][] = Array.from({ length: body.planned.graph.outputs.length - states }, () => []);
@@ -101,24 +107,18 @@ async function runScan(
   }
   const outputAxes = list('scan_output_axes', results.length);
   const outputReversed = list('scan_output_directions', results.length);
-  return [
-    ...carried,
-    ...results.map((result, r) =>
-      stackScan(frame, body, states + r, outputReversed[r] ? result.reverse() : result, outputAxes[r]!),
-    ),
-  ];
+  const stacked: Tensor[] = [];
+  for (const [r, result] of results.entries()) {
+    const inOrder = outputReversed[r] ? result.reverse() : result;
+    stacked.push(await stackScan(frame, body, states + r, inOrder, outputAxes[r]!));
+  }
+  return [...carried, ...stacked];
 }
 
-async function runMap(frame: Frame, body: Executable, inputs: readonly Value[], node: string): Promise<Tensor[][]> {
+async function runMap(frame: Frame, body: Executable, inputs: readonly Value[]): Promise<Tensor[][]> {
   const lengths = inputs.filter(isSequence).map((sequence) => sequence.length);
   if (new Set(lengths).size > 1)
-    throw new EspalierError(
-      'SHAPE_MISMATCH',
-      `${node} (SequenceMap): its sequences have ${lengths.join(' and ')} tensors`,
-      {
-        node,
-      },
-    );
+    throw new EspalierError('SHAPE_MISMATCH', `its sequences have ${lengths.join(' and ')} tensors`);
   const results: Tensor[][] = body.planned.graph.outputs.map(() => []);
   const { slicer } = frame.options;
   for (let i = 0; i < lengths[0]!; i++) {
@@ -133,8 +133,14 @@ async function runMap(frame: Frame, body: Executable, inputs: readonly Value[], 
 }
 
 /** What iterations have made for one output, stacked. */
-function stackScan(frame: Frame, body: Executable, output: number, tensors: readonly Tensor[], axis: number): Tensor {
-  if (tensors.length > 0) return stack(tensors, axis);
+async function stackScan(
+  frame: Frame,
+  body: Executable,
+  output: number,
+  tensors: readonly Tensor[],
+  axis: number,
+): Promise<Tensor> {
+  if (tensors.length > 0) return runGenerator(stack(tensors, axis), frame.options.slicer);
   // Where no iteration was run, the type that the plan tells; sizes that only iterations know are 0.
   const name = body.planned.graph.outputs[output]!;
   const { dtype, shape } = body.facts(name) ?? frame.facts(name);

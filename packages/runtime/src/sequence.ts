@@ -14,11 +14,17 @@ import { copyOf } from './constants.ts';
 type Inputs = readonly (Value | undefined)[];
 type Sequence = readonly Tensor[];
 
+/** What such an op makes, yielding every few milliseconds. */
+export function* sequenceOp(op: string, inputs: Inputs, attrs: Attributes): Generator<void, Value> {
+  const made = ops[op]!(inputs, attrs);
+  return made !== null && 'next' in made ? yield* made : made;
+}
+
 /**
  * By op: its one result. Tensors that a sequence or an optional is to keep are copied, as those of a run lie in memory that
  * will be used again; what is kept never changes, and may be shared.
  */
-export const sequenceOps: Readonly<Record<string, (inputs: Inputs, attrs: Attributes) => Value>> = {
+const ops: Readonly<Record<string, (inputs: Inputs, attrs: Attributes) => Value | Generator<void, Value>>> = {
   SequenceConstruct: (tensors) => (tensors as Sequence).map(copyOf),
   SequenceEmpty: () => [],
   SequenceInsert: ([given, tensor, position]) => {
@@ -64,7 +70,11 @@ function positionIn({ length }: Sequence, input: Value | undefined, last: number
   return position;
 }
 
-function splitTensor(tensor: Tensor, split: Tensor | undefined, attrs: Attributes): Tensor[] {
+function* splitTensor(
+  tensor: Tensor,
+  split: Tensor | undefined,
+  attrs: Attributes,
+): Generator<void, readonly Tensor[]> {
   const axis = normalizeAxis(attrs['axis'] as number, tensor.dims.length);
   const extent = tensor.dims[axis]!;
   const given = split ? Array.from(split.data as ArrayLike<number | bigint>, Number) : [1];
@@ -77,6 +87,7 @@ function splitTensor(tensor: Tensor, split: Tensor | undefined, attrs: Attribute
     const part = slice(tensor, axis, from, to);
     parts.push(split || attrs['keepdims'] !== 0 ? part : part.reshape(part.dims.toSpliced(axis, 1)));
     from = to;
+    yield;
   }
   return parts;
 }
@@ -93,7 +104,7 @@ export function slice(tensor: Tensor, axis: number, from: number, to: number): T
 }
 
 /** At least one tensor, joined along an axis. @throws EspalierError `SHAPE_MISMATCH` where they differ on another */
-export function concat(tensors: Sequence, axis: number): Tensor {
+function* concat(tensors: Sequence, axis: number): Generator<void, Tensor> {
   const [{ type, dims, data }] = tensors as [Tensor];
   for (const other of tensors) {
     if (other.dims.length !== dims.length || String(other.dims.with(axis, 0)) !== String(dims.with(axis, 0)))
@@ -109,13 +120,14 @@ export function concat(tensors: Sequence, axis: number): Tensor {
       const run = tensor.dims[axis]! * inner;
       copy(tensor.data, o * run, target, at, run);
       at += run;
+      yield;
     }
   }
   return new Tensor(type, target, dims.with(axis, extent));
 }
 
 /** At least one tensor, all of one shape, joined along a new axis. */
-export function stack(tensors: Sequence, at: number): Tensor {
+export function stack(tensors: Sequence, at: number): Generator<void, Tensor> {
   const { dims } = tensors[0]!;
   for (const other of tensors) {
     if (String(other.dims) !== String(dims))
@@ -135,10 +147,13 @@ function arrayLike(data: TensorData, length: number): TensorData {
 }
 
 function copy(source: TensorData, from: number, target: TensorData, to: number, count: number): void {
-  if (Array.isArray(source)) for (let i = 0; i < count; i++) (target as string[])[to + i] = source[from + i]!;
-  // Both are typed arrays of one kind; the type does not tell that.
-  else (target as Uint8Array).set((source as Uint8Array).subarray(from, from + count), to);
+  // Both are of one kind, which the type does not tell. A view costs more than a few elements.
+  const [a, b] = [source as Uint8Array, target as Uint8Array];
+  if (Array.isArray(source) || count < SHORT_RUN) for (let i = 0; i < count; i++) b[to + i] = a[from + i]!;
+  else b.set(a.subarray(from, from + count), to);
 }
+
+const SHORT_RUN = 16;
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 const sum = (sizes: readonly number[]): number => sizes.reduce((a, b) => a + b, 0);
