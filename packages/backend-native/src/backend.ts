@@ -10,6 +10,7 @@ import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
+import { recurrent } from './kernels/recurrent/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
@@ -25,6 +26,7 @@ const table: readonly NativeKernel[] = [
   ...pointwise,
   ...softmax,
   ...normalization,
+  ...recurrent,
 ];
 
 export interface NativeOptions extends EngineOptions {

@@ -259,6 +259,9 @@ function blockHeights(isa: Isa, { inputs, outputs }: Call, { operands }: Epilogu
   return { one: [], several: down(1).filter((rows) => rows === least || rows === least + 1) };
 }
 
+/** The product with packed float32 weights, for kernels that are made of one. */
+export const denseProduct = (isa: string): NativeKernel => product(isa === avx512.name ? avx512 : avx2, dense);
+
 /** Best first. */
 export const matmul: readonly NativeKernel[] = [avx512, avx2].flatMap((isa) =>
   [dense, variable, quantized('f32i8_dense', 'int8', 'uint8'), quantized('f32i4_dense', 'int4', 'uint4')].map((kind) =>
