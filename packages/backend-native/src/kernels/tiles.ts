@@ -66,13 +66,24 @@ export interface TileBlock {
   readonly isTall: boolean;
   /** Sums begin with what is in memory; else with zeros. */
   readonly isContinued: boolean;
+  /** What vectors do while tiles multiply. */
+  readonly meanwhile?: Meanwhile;
+}
+
+/** Work on rows, which is done when the sums are stored. It leaves {@link tileRegisters}, rcx and `left` alone. */
+export interface Meanwhile {
+  /** A register with the number of rows, maybe none. */
+  readonly left: Gpr;
+  /** Rows for each step along K, from 1 on. */
+  readonly rows: number;
+  emitRow(): void;
 }
 
 /**
  * Sums of a block, row by row of a panel's width, to `sums`. rcx says how many tiles there are along K, maybe none. Clobbers it, and
  * what {@link tileRegisters} says.
  */
-export function emitTileProduct(a: Assembler, { product, isTall, isContinued }: TileBlock, sums: Gpr): void {
+export function emitTileProduct(a: Assembler, { product, isTall, isContinued, meanwhile }: TileBlock, sums: Gpr): void {
   const { aAt, lowerAt, pitch, bAt, bStride, aheadAt } = tileRegisters;
   const halves = isTall ? [0, 1] : [0];
   const tiles = halves.flatMap((half) =>
@@ -89,21 +100,51 @@ export function emitTileProduct(a: Assembler, { product, isTall, isContinued }: 
   a.test(rcx, rcx);
   a.jz(done);
   const lines = isTall ? LINES_AHEAD.two : LINES_AHEAD.one;
-  let line = 0;
-  const loop = a.here();
-  for (const [i, { half, column, tile }] of tiles.entries()) {
-    const [left, right] = [tmm(LEFT + half), tmm(RIGHT + column)];
-    if (column === 0) a.tileloadd(left, at(half === 0 ? aAt : lowerAt, pitch));
-    if (half === 0) a.tileloaddt1(right, at(bAt, bStride), column * TILE_ROW_BYTES);
-    a[product](tile, left, right);
-    for (; line < ((i + 1) * lines) / tiles.length; line++) a.prefetcht1(at(aheadAt), 64 * line);
+  const step = (): void => {
+    let line = 0;
+    for (const [i, { half, column, tile }] of tiles.entries()) {
+      const [left, right] = [tmm(LEFT + half), tmm(RIGHT + column)];
+      if (column === 0) a.tileloadd(left, at(half === 0 ? aAt : lowerAt, pitch));
+      if (half === 0) a.tileloaddt1(right, at(bAt, bStride), column * TILE_ROW_BYTES);
+      a[product](tile, left, right);
+      for (; line < ((i + 1) * lines) / tiles.length; line++) a.prefetcht1(at(aheadAt), 64 * line);
+    }
+    a.addi(aAt, TILE_ROW_BYTES);
+    if (isTall) a.addi(lowerAt, TILE_ROW_BYTES);
+    a.addi(bAt, TILE_STEPS * PANEL_ROW_BYTES);
+    a.addi(aheadAt, 64 * lines);
+  };
+  if (meanwhile) {
+    const { left, rows, emitRow } = meanwhile;
+    const alone = a.label();
+    const both = a.here();
+    a.cmpi(left, rows);
+    a.jb(alone);
+    step();
+    for (let i = 0; i < rows; i++) emitRow();
+    a.subi(left, rows);
+    a.dec(rcx);
+    a.jnz(both);
+    a.jmp(done);
+    a.bind(alone);
   }
-  a.addi(aAt, TILE_ROW_BYTES);
-  if (isTall) a.addi(lowerAt, TILE_ROW_BYTES);
-  a.addi(bAt, TILE_STEPS * PANEL_ROW_BYTES);
-  a.addi(aheadAt, 64 * lines);
+  const loop = a.here();
+  step();
   a.dec(rcx);
   a.jnz(loop);
   a.bind(done);
+  if (meanwhile) emitRows(a, meanwhile);
   for (const { tile, offset } of tiles) a.tilestored(at(sums, bStride), offset, tile);
+}
+
+/** Rows that no step along K was left for. */
+export function emitRows(a: Assembler, { left, emitRow }: Meanwhile): void {
+  const none = a.label();
+  a.test(left, left);
+  a.jz(none);
+  const row = a.here();
+  emitRow();
+  a.dec(left);
+  a.jnz(row);
+  a.bind(none);
 }

@@ -6,6 +6,7 @@
 import {
   type Assembler,
   at,
+  eax,
   edx,
   type Gpr,
   type Label,
@@ -31,8 +32,10 @@ import {
 import { type Epilogue, emitSteps, MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { avx512 as vectors } from '../matmul/isa.ts';
 import {
+  emitRows,
   emitTileConfiguration,
   emitTileProduct,
+  type Meanwhile,
   PANEL_COLUMNS,
   PANEL_ROW_BYTES,
   TILE_ROWS,
@@ -55,8 +58,23 @@ export const argumentWords = [
   'columnGroups',
 ] as const;
 
+const waitingOperands = ['waitingOperand0', 'waitingOperand1'] as const;
 /** What a unit keeps in memory, before its block of sums; then the addresses of operands. */
-const localWords = ['panel', 'panelEnd', 'blockStart', 'blockEnd', 'block', 'row', 'rows', 'a', 'c'] as const;
+const localWords = [
+  'panel',
+  'panelEnd',
+  'blockStart',
+  'blockEnd',
+  'block',
+  'row',
+  'rows',
+  // Rows that wait for the epilogue, and where they are in the result and in its operands.
+  'waiting',
+  'waitingAt',
+  ...waitingOperands,
+  'a',
+  'c',
+] as const;
 const LOCAL_BYTES = Math.ceil((localWords.length + MOST_OPERANDS) / 8) * 64;
 
 /** Bytes of scratch memory that each thread needs. */
@@ -82,8 +100,23 @@ const local = (name: (typeof localWords)[number]): number => 8 * localWords.inde
 const operandLocal = (operand: number): number => 8 * (localWords.length + operand);
 
 const { aAt, bAt } = tileRegisters;
-const [resultAt, sumsAt] = [rax, rdx];
-const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
+/** Registers of the epilogue: rows left, where the result, the sums and operands are. */
+interface FinishRegisters {
+  readonly left: Gpr;
+  readonly result: Gpr;
+  readonly sums: Gpr;
+  readonly operands: readonly Gpr[];
+}
+const alone: FinishRegisters = {
+  ...{ left: rcx, result: rax, sums: rdx },
+  operands: [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp],
+};
+/** The same beside {@link tileRegisters}, for rows that wait until tiles multiply again. */
+const beside: FinishRegisters = { left: rax, result: r13, sums: r11, operands: [rsi, rbp] };
+const waits = ({ unit, epilogue }: Shape): boolean =>
+  unit.hasTiles && epilogue.operands.length <= waitingOperands.length;
+/** Rows of the epilogue for each step of tiles at most: a loop of them stays small. */
+const MOST_ROWS = 4;
 
 const VECTOR_BYTES = PANEL_ROW_BYTES / 2;
 /** Steps in a round of the loop over vectors, and between a line of a panel being fetched and used. */
@@ -121,6 +154,10 @@ export function emitProduct(a: Assembler, shape: Shape): void {
     a.sbbi(rcx, -1);
     emitTileConfiguration(a, rcx);
   }
+  if (waits(shape)) {
+    a.xor(eax, eax);
+    a.mov(thread, local('waiting'), rax);
+  }
   const nextPanel = a.here();
   a.mov(rax, thread, local('blockStart'));
   a.mov(thread, local('block'), rax);
@@ -128,21 +165,25 @@ export function emitProduct(a: Assembler, shape: Shape): void {
   emitBlock(a, shape);
   const stored = a.label();
   if (rest === 0) {
-    emitFinish(a, epilogue, n, 2, false);
+    emitFinish(a, shape);
   } else {
     const last = a.label();
     if (panels > 1) {
       a.cmpi(qword(thread), local('panel'), panels - 1);
       a.je(last);
-      emitFinish(a, epilogue, n, 2, false);
+      emitFinish(a, shape);
       a.jmp(stored);
     }
     a.bind(last);
-    emitFinish(a, epilogue, n, rest > vectors.lanes ? 2 : 1, true);
+    emitLastFinish(a, shape, rest);
   }
   a.bind(stored);
   next(a, 'block', nextBlock);
   next(a, 'panel', nextPanel);
+  if (waits(shape)) {
+    loadWaiting(a, shape);
+    emitRows(a, meanwhile(a, shape));
+  }
   a.ret();
 }
 
@@ -206,7 +247,8 @@ function emitBlock(a: Assembler, shape: Shape): void {
     a.sub(aheadAt, thread, local('blockStart'));
     a.imuli(aheadAt, aheadAt, panelBytes / 4);
     a.lea(aheadAt, at(aheadAt, bAt), panelBytes);
-    a.lea(rsi, thread, LOCAL_BYTES);
+    a.lea(rdx, thread, LOCAL_BYTES);
+    if (waits(shape)) loadWaiting(a, shape);
   }
   const done = a.label();
   const labels = heights.map(() => a.label());
@@ -218,7 +260,9 @@ function emitBlock(a: Assembler, shape: Shape): void {
     a.bind(labels[i]!);
     if (unit.hasTiles) {
       a.movi(rcx, steps / TILE_STEPS);
-      emitTileProduct(a, { product: 'tdpbf16ps', isTall: rows > TILE_ROWS, isContinued: false }, rsi);
+      const isTall = rows > TILE_ROWS;
+      const more = waits(shape) ? { meanwhile: meanwhile(a, shape) } : {};
+      emitTileProduct(a, { product: 'tdpbf16ps', isTall, isContinued: false, ...more }, rdx);
     } else emitVectors(a, rows, steps, pitch);
     if (i < labels.length - 1) a.jmp(done);
   }
@@ -261,33 +305,88 @@ function emitVectors(a: Assembler, rows: number, steps: number, pitch: number): 
   for (let i = 0; i < 2 * rows; i++) a.vmovups(thread, LOCAL_BYTES + i * VECTOR_BYTES, zmm(i));
 }
 
-/** The block's sums through the epilogue into the result. */
-function emitFinish(a: Assembler, epilogue: Epilogue, n: number, count: number, masked: boolean): void {
-  const { operands } = epilogue;
-  const addresses = operands.map((_, i) => operandsAt[i]!);
+/** Where the block's result and operands begin. Changes rcx and rdx. */
+function emitPlace(a: Assembler, { epilogue, n }: Shape, { result, operands }: FinishRegisters): void {
   a.mov(rdx, thread, local('row'));
   a.mov(rcx, thread, local('panel'));
   a.shl(rcx, Math.log2(PANEL_ROW_BYTES));
-  a.imuli(resultAt, rdx, 4 * n);
-  a.add(resultAt, thread, local('c'));
-  a.add(resultAt, rcx);
-  for (const [i, { perColumn }] of operands.entries()) {
-    const address = addresses[i]!;
-    a.mov(address, rdx);
-    a.imul(address, args, rowStep(i));
-    a.add(address, thread, operandLocal(i));
-    if (perColumn) a.add(address, rcx);
+  a.imuli(result, rdx, 4 * n);
+  a.add(result, thread, local('c'));
+  a.add(result, rcx);
+  for (const [i, { perColumn }] of epilogue.operands.entries()) {
+    const operand = operands[i]!;
+    a.mov(operand, rdx);
+    a.imul(operand, args, rowStep(i));
+    a.add(operand, thread, operandLocal(i));
+    if (perColumn) a.add(operand, rcx);
   }
-  a.mov(rcx, thread, local('rows'));
-  a.lea(sumsAt, thread, LOCAL_BYTES);
-  const row = a.here();
-  for (let v = 0; v < count; v++) a.vmovups(zmm(v), at(sumsAt), v * VECTOR_BYTES);
-  const sources = addresses.map((register) => at(register));
+}
+
+/** A row of sums through the epilogue into the result. */
+function emitRow(
+  a: Assembler,
+  { epilogue, n }: Shape,
+  registers: FinishRegisters,
+  count: number,
+  masked: boolean,
+): void {
+  const { result, sums } = registers;
+  const operands = epilogue.operands.map((_, i) => registers.operands[i]!);
+  for (let v = 0; v < count; v++) a.vmovups(zmm(v), at(sums), v * VECTOR_BYTES);
+  const sources = operands.map((register) => at(register));
   emitSteps(a, vectors, epilogue, sources, count, masked);
-  for (let v = 0; v < count; v++) vectors.store(a, at(resultAt), v * VECTOR_BYTES, zmm(v), masked && v === count - 1);
-  a.addi(sumsAt, PANEL_ROW_BYTES);
-  a.addi(resultAt, 4 * n);
-  for (const [i, address] of addresses.entries()) a.add(address, args, rowStep(i));
-  a.dec(rcx);
+  for (let v = 0; v < count; v++) vectors.store(a, at(result), v * VECTOR_BYTES, zmm(v), masked && v === count - 1);
+  a.addi(sums, PANEL_ROW_BYTES);
+  a.addi(result, 4 * n);
+  for (const [i, operand] of operands.entries()) a.add(operand, args, rowStep(i));
+}
+
+/** The block of a whole panel: now, or with the next block's product. */
+function emitFinish(a: Assembler, shape: Shape): void {
+  if (!waits(shape)) {
+    emitWholeBlock(a, shape, 2, false);
+    return;
+  }
+  const { result, operands } = beside;
+  emitPlace(a, shape, beside);
+  a.mov(thread, local('waitingAt'), result);
+  for (const i of shape.epilogue.operands.keys()) a.mov(thread, local(waitingOperands[i]!), operands[i]!);
+  a.mov(rax, thread, local('rows'));
+  a.mov(thread, local('waiting'), rax);
+}
+
+/** The block of the last panel, which has `rest` columns. */
+function emitLastFinish(a: Assembler, shape: Shape, rest: number): void {
+  emitWholeBlock(a, shape, rest > vectors.lanes ? 2 : 1, true);
+  if (!waits(shape)) return;
+  a.xor(eax, eax);
+  a.mov(thread, local('waiting'), rax);
+}
+
+function emitWholeBlock(a: Assembler, shape: Shape, count: number, masked: boolean): void {
+  emitPlace(a, shape, alone);
+  a.mov(alone.left, thread, local('rows'));
+  a.lea(alone.sums, thread, LOCAL_BYTES);
+  const row = a.here();
+  emitRow(a, shape, alone, count, masked);
+  a.dec(alone.left);
   a.jnz(row);
+}
+
+/** What {@link emitFinish} left for later, into its registers. */
+function loadWaiting(a: Assembler, { epilogue }: Shape): void {
+  const { left, result, sums, operands } = beside;
+  a.mov(left, thread, local('waiting'));
+  a.mov(result, thread, local('waitingAt'));
+  a.lea(sums, thread, LOCAL_BYTES);
+  for (const i of epilogue.operands.keys()) a.mov(operands[i]!, thread, local(waitingOperands[i]!));
+}
+
+function meanwhile(a: Assembler, shape: Shape): Meanwhile {
+  const tiles = Math.max(1, shape.steps / TILE_STEPS);
+  return {
+    left: beside.left,
+    rows: Math.min(MOST_ROWS, Math.ceil(shape.unit.rows / tiles)),
+    emitRow: () => emitRow(a, shape, beside, 2, false),
+  };
 }
