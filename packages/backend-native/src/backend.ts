@@ -11,6 +11,7 @@ import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { recurrent } from './kernels/recurrent/index.ts';
+import { quantization } from './kernels/quantize/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
@@ -25,6 +26,7 @@ const table: readonly NativeKernel[] = [
   ...attention,
   ...pointwise,
   ...softmax,
+  ...quantization,
   ...normalization,
   ...recurrent,
 ];

@@ -166,7 +166,7 @@ export function emitPass(v: Vectors, body: (block: Block) => void): void {
 }
 
 /** Folds {@link UNROLL} accumulators into every lane of the first. Clobbers the others. */
-export function emitFold(v: Vectors, [sum, ...others]: readonly Vector[], op: 'vaddps' | 'vmaxps'): void {
+export function emitFold(v: Vectors, [sum, ...others]: readonly Vector[], op: 'vaddps' | 'vmaxps' | 'vminps'): void {
   const { a } = v;
   for (const other of others) a[op](sum!, sum!, other);
   const [s, t] = [sum! & 0xff, others[0]! & 0xff];
