@@ -50,7 +50,7 @@ for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suit
 
     it('is in the table', () => expect(kernels).toHaveLength(1));
 
-    for (const { name, run, skip } of conformanceTests(backend, { runs: 16 })) {
+    for (const { name, run, skip } of conformanceTests(backend, { runs: 12 })) {
       // It records 10^5 steps, which to bind takes longer than it allows; test/engine.test.ts aborts a list of this backend.
       if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
     }

@@ -10,6 +10,7 @@ import {
   EXP_TEMPORARIES,
   emitErf,
   emitExp,
+  emitExpOfNegative,
   emitGelu,
   emitGeluTanh,
   emitSigmoid,
@@ -115,6 +116,16 @@ const rows: readonly Row[] = [
     temporaries: EXP_TEMPORARIES,
     exact: async (x) => Float64Array.from(x, Math.exp),
     distances: [units(1.1)],
+  },
+  {
+    name: 'exp of what is not above zero',
+    emit(v, x, t) {
+      v.a.vorps(x, x, ...v.bits(0x80000000));
+      emitExpOfNegative(v, x, t);
+    },
+    temporaries: EXP_TEMPORARIES,
+    exact: async (x) => Float64Array.from(x, (each) => Math.exp(-Math.abs(each))),
+    distances: [(y, exact) => (exact < 2 ** -126 && y === 0 ? 0 : units(1.1)(y, exact, 0))],
   },
   {
     name: 'sigmoid',

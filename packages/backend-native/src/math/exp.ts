@@ -50,3 +50,22 @@ export function emitExp(v: Vectors, x: Vector, [n, p, half]: readonly Vector[]):
     a.vmulps(exponent === n ? x : p!, p!, exponent);
   }
 }
+
+/** Here 2^n gets the exponent of zero. */
+const VANISHING = -88;
+
+/** As {@link emitExp} for `x` that is at most 0, or NaN, in fewer steps: results below 2^-126 may be 0. */
+export function emitExpOfNegative(v: Vectors, x: Vector, [n, p]: readonly Vector[]): void {
+  const { a } = v;
+  v.atLeast(x, v.isWide ? LEAST : VANISHING, n!);
+  emitReduction(v, x, n!);
+  v.polynomial(p!, x, POWER);
+  if (v.isWide) {
+    a.vscalefps(x, p!, n!);
+    return;
+  }
+  a.vcvtps2dq(n!, n!);
+  a.vpaddd(n!, n!, ...v.bits(EXPONENT_BIAS));
+  a.vpslldi(n!, n!, MANTISSA_BITS);
+  a.vmulps(x, p!, n!);
+}

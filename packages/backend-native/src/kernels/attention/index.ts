@@ -13,7 +13,7 @@ import { geometry, type Layout, partition } from './geometry.ts';
 
 /** Share of the processor's multiply-adds that the products reach, and what a score takes beside them, in multiply-adds of the same width. */
 const EFFICIENCY = 0.9;
-const SCORE = { wide: 14, narrow: 24 };
+const SCORE = { wide: 11, narrow: 18 };
 /** What an element of a query or a result takes to be turned, in multiply-adds. */
 const TURN = 8;
 

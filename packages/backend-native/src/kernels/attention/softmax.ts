@@ -1,7 +1,7 @@
 /** From scores to weights, key by key: as lanes are queries, nothing is added up across lanes. */
 
 import { at, BROADCAST, k1, r8, r9, rbx, rcx, type Vector } from '@espalier/x64';
-import { EXP_TEMPORARIES, emitExp } from '../../math/index.ts';
+import { EXP_TEMPORARIES, emitExpOfNegative } from '../../math/index.ts';
 import { type Frame, VECTORS } from './frame.ts';
 
 /** `shared`: a number for each key; `own`: one for each key and query. */
@@ -66,7 +66,7 @@ export function emitTop(f: Frame, vectors: number, mask: MaskKind, isCausal: boo
     const temporaries = Array.from({ length: EXP_TEMPORARIES }, (_, k) => v.register(3 * VECTORS + k));
     a.vmovups(x(i), ...f.vector('top', i));
     a.vsubps(x(i), x(i), top(i));
-    emitExp(v, x(i), temporaries);
+    emitExpOfNegative(v, x(i), temporaries);
     for (const [name, register] of [
       ['top', top(i)],
       ['decay', x(i)],
@@ -93,7 +93,7 @@ export function emitWeights(f: Frame, vectors: number): void {
     for (const i of indices) {
       a.vmovups(x, at(r8), i * v.bytes);
       a.vsubps(x, x, top(i));
-      emitExp(v, x, temporaries);
+      emitExpOfNegative(v, x, temporaries);
       a.vmovups(at(r8), i * v.bytes, x);
       a.vaddps(sum(i), sum(i), x);
     }

@@ -1,7 +1,7 @@
 /** Softmax along an axis that is not the last: lanes are neighbours behind it, so that nothing is added up across lanes. */
 
 import { at, r8, r9, r10, r11, r12, r13, rax, rbp, rcx, rdi, rdx, rsi, type Vector } from '@espalier/x64';
-import { EXP_TEMPORARIES, emitExp, emitLog, LOG_TEMPORARIES, type Vectors } from '../../math/index.ts';
+import { EXP_TEMPORARIES, emitExpOfNegative, emitLog, LOG_TEMPORARIES, type Vectors } from '../../math/index.ts';
 import { avx2, avx512 } from '../matmul/isa.ts';
 
 const [xAt, yAt, from, to, step, left] = [r8, r10, r9, r11, r13, rcx];
@@ -59,7 +59,7 @@ export function emitColumns(v: Vectors, isLog: boolean): void {
   a.vxorps(sum, sum, sum);
   pass(xAt, () => {
     a.vsubps(x, x, top);
-    emitExp(v, x, temporaries);
+    emitExpOfNegative(v, x, temporaries);
     a.vaddps(sum, sum, x);
     if (!isLog) isa.store(a, at(to), 0, x, true);
   });

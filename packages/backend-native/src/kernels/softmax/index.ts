@@ -8,7 +8,7 @@ import { unitElements, unitRows, widths } from '../row.ts';
 import { emitColumns } from './columns.ts';
 import { emitSoftmaxRows } from './rows.ts';
 
-const COST: Cost = [15, 23];
+const COST: Cost = [13.5, 19.5];
 
 /** What lies before, along and behind the axis. */
 function extentsOf({ inputs: [x] }: NativeCall, axis: number): [outer: number, extent: number, inner: number] {

@@ -1,7 +1,7 @@
 /** Softmax along rows: three passes over a row that stays in the cache. */
 
 import { r8, r10, type Vector } from '@espalier/x64';
-import { EXP_TEMPORARIES, emitExp, emitLog, LOG_TEMPORARIES, type Vectors } from '../../math/index.ts';
+import { EXP_TEMPORARIES, emitExpOfNegative, emitLog, LOG_TEMPORARIES, type Vectors } from '../../math/index.ts';
 import { emitFold, emitPass, emitRows, UNROLL } from '../row.ts';
 
 /** The greatest element, powers and their sum, division by it; for the logarithm powers are not kept. */
@@ -24,7 +24,7 @@ export function emitSoftmaxRows(v: Vectors, isLog: boolean): void {
     emitPass(v, (block) => {
       block.load(x, r8);
       a.vsubps(x, x, top);
-      emitExp(v, x, temporaries);
+      emitExpOfNegative(v, x, temporaries);
       block.clear(x);
       if (!isLog) block.store(r10, x);
       a.vaddps(sums[block.index]!, sums[block.index]!, x);
