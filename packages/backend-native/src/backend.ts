@@ -8,6 +8,7 @@ import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
+import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { recurrent } from './kernels/recurrent/index.ts';
@@ -29,6 +30,7 @@ const table: readonly NativeKernel[] = [
   ...quantization,
   ...normalization,
   ...recurrent,
+  ...movement,
 ];
 
 export interface NativeOptions extends EngineOptions {

@@ -137,11 +137,11 @@ export class Lanes {
     else if (bytes === 4) a.vmovq(at(pointer), disp, low);
     else a.vmovd(at(pointer), disp, low);
   }
-
-  /** The element at `pointer` into every lane of a vector of elements of `size` bytes. */
-  spread(dst: Vector, size: Size, pointer: Gpr): void {
-    this.v.a[broadcasts[size]](dst, at(pointer), 0);
-  }
 }
 
 const broadcasts = { 1: 'vpbroadcastb', 2: 'vpbroadcastw', 4: 'vpbroadcastd', 8: 'vpbroadcastq' } as const;
+
+/** The element at `pointer` into every lane of a vector of elements of `size` bytes. */
+export function spread({ a }: Vectors, dst: Vector, size: Size, pointer: Gpr): void {
+  a[broadcasts[size]](dst, at(pointer), 0);
+}

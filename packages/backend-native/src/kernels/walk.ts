@@ -66,7 +66,7 @@ export function walkArgs([row, ...outer]: readonly Axis[], unit: number, starts:
 
 /** The stack frame: steps left, the first step in the row, where the row begins in each operand, positions along axes. */
 const LEFT = 0;
-const COLUMN = 8;
+export const COLUMN = 8;
 const ROWS = 16;
 
 /**

@@ -22,7 +22,7 @@ import {
 } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
 import { emitSteps } from '../epilogue.ts';
-import { Lanes, type Part, type Size } from '../lanes.ts';
+import { Lanes, type Part, type Size, spread } from '../lanes.ts';
 import { emitWalk, frameAt, stepsAt } from '../walk.ts';
 import type { Emit } from './op.ts';
 
@@ -77,7 +77,7 @@ export function emitPointwise(v: Vectors, recipe: Recipe): void {
   const pointerOf = (input: number): Gpr | undefined => pointers[1 + read.indexOf(input)] ?? undefined;
   /** In the frame: how far each operand advances with a vector, then a vector's worth of each that stands still. */
   const steps = frameAt(n);
-  const spread = steps + Math.ceil((8 * n) / 64) * 64;
+  const still = steps + Math.ceil((8 * n) / 64) * 64;
   const room = UNROLL * v.bytes;
   const step = (i: number): number => steps + 8 * i;
 
@@ -93,8 +93,8 @@ export function emitPointwise(v: Vectors, recipe: Recipe): void {
       a.mov(rax, at(rsp), step(i));
       a.test(rax, rax);
       a.jnz(moves);
-      lanes.spread(v.register(0), stored[i]!.size, pointers[i]!);
-      const place = spread + (i - 1) * room;
+      spread(v, v.register(0), stored[i]!.size, pointers[i]!);
+      const place = still + (i - 1) * room;
       for (let k = 0; k < UNROLL; k++) a.vmovups(at(rsp), place + k * v.bytes, v.register(0));
       a.lea(pointers[i]!, at(rsp), place);
       a.bind(moves);
@@ -170,7 +170,7 @@ export function emitPointwise(v: Vectors, recipe: Recipe): void {
     }
     a.bind(end);
   };
-  emitWalk(a, pointers, spread - frameAt(n) + (n - 1) * room, prepare, row);
+  emitWalk(a, pointers, still - frameAt(n) + (n - 1) * room, prepare, row);
 }
 
 const FLOAT32: Stored = { size: 4, isSigned: false };

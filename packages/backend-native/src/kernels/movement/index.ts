@@ -1,0 +1,341 @@
+/** Ops that move elements, whatever they are: copies, gathers and scatters, and small tensors made of sizes. */
+
+import {
+  type Binding,
+  bindShape,
+  byteLength,
+  type Call,
+  type Constants,
+  type Dim,
+  type DType,
+  dim,
+  dtypes,
+  ESPALIER,
+  EspalierError,
+  normalizeAxis,
+  type Rejection,
+  sizeOf,
+  stridesOf,
+  type Tensor,
+  type TensorDesc,
+  type Work,
+} from '@espalier/core';
+import type { NativeKernel } from '../../kernel.ts';
+import type { Engine } from '../../list.ts';
+import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
+import { tensorBytes } from '../elements.ts';
+import type { Size } from '../lanes.ts';
+import { unitRows, widths } from '../row.ts';
+import { MOST_AXES } from '../walk.ts';
+import { type MovementCode, movementCode } from './code.ts';
+import { type IndexedWord, indexedWords } from './indexed.ts';
+import { type Copy, copyOf, type Piece } from './pieces.ts';
+import { type Rearrangement, rearrangements } from './rearrange.ts';
+
+type Width = (typeof widths)[number];
+
+/** All that whole bytes hold. */
+const types = (Object.keys(dtypes) as DType[]).filter((dtype) => dtypes[dtype].bits >= 8);
+const sizeIn = ({ dtype }: { readonly dtype: DType }): Size => (dtypes[dtype].bits / 8) as Size;
+
+interface Row {
+  readonly op: string;
+  readonly domain?: string;
+  readonly types?: NativeKernel['types'];
+  reject?(call: Call, constants: Constants): string | undefined;
+  /** Bytes that are read and written. */
+  bytes(call: Call, at: Binding): number;
+  program(call: Call, constants: Constants, engine: Engine, code: MovementCode): NativeProgram;
+}
+
+/** What is left of a program when its code is shared. */
+function row(
+  { op, domain, types: given, reject, bytes, program }: Row,
+  { name, isWide, requires }: Width,
+): NativeKernel {
+  return {
+    name: `${op.toLowerCase()}_any_dense_${isWide ? 64 : 32}__${name}`,
+    op,
+    ...(domain ? { domain } : {}),
+    requires,
+    types: given ?? { T: types },
+    work(call, at, constants): Work | Rejection {
+      const reason = [...call.inputs, ...call.outputs].some((desc) => desc && desc.shape.length > MOST_AXES / 2)
+        ? `a rank is more than ${MOST_AXES / 2}`
+        : reject?.(call, constants);
+      return reason === undefined ? { macs: 0, bytes: bytes(call, at), resident: 0 } : { reason };
+    },
+    prepare(call, constants, engine) {
+      const code = movementCode(engine, isWide);
+      const made = program(call, constants, engine, code);
+      return {
+        ...made,
+        dispose() {
+          made.dispose?.();
+          code.release();
+        },
+      };
+    },
+  };
+}
+
+/** Bytes of the result, twice: what is not moved is not read. */
+const moved = ({ outputs }: Call, at: Binding): number =>
+  2 * outputs.reduce((sum, y) => sum + (y ? bytesOf(y, at) : 0), 0);
+const bytesOf = ({ dtype, shape }: TensorDesc, at: Binding): number => byteLength(dtype, sizeOf(bindShape(shape, at)));
+
+/** Copies whose pieces follow from a bound call. */
+function copyPhase(code: MovementCode, size: Size, pieces: (bound: NativeCall) => readonly Piece[]): NativePhase {
+  let last: { readonly bound: NativeCall; readonly copy: Copy } | undefined;
+  const copy = (bound: NativeCall): Copy => {
+    if (last?.bound !== bound) last = { bound, copy: copyOf(pieces(bound), size, code, bound.threads) };
+    return last.copy;
+  };
+  return {
+    code: code.entries.get('dispatch')!,
+    units: (bound) => copy(bound).units,
+    args: (bound) => copy(bound).args,
+  };
+}
+
+/** An element in memory of its own. */
+function element({ memory }: Engine, bytes: Uint8Array): { readonly address: number; dispose(): void } {
+  const buffer = memory.alloc(64);
+  buffer.view.fill(0).set(bytes);
+  return { address: buffer.address, dispose: () => memory.free(buffer) };
+}
+
+const rearrangement = ({ op, reject, pieces }: Rearrangement): Row => ({
+  op,
+  types: op === 'Identity' ? { V: types } : { T: types },
+  ...(reject ? { reject } : {}),
+  bytes: moved,
+  program(call, constants, engine, code) {
+    const size = sizeIn(call.inputs[0]!);
+    const zero = op === 'Pad' ? element(engine, new Uint8Array(0)) : undefined;
+    const phase = copyPhase(code, size, (bound) => pieces(bound, call, constants, size, zero?.address ?? 0));
+    return { resident: 0, phases: [phase], ...(zero ? { dispose: zero.dispose } : {}) };
+  },
+});
+
+const constantOfShape: Row = {
+  op: 'ConstantOfShape',
+  types: { T2: types },
+  bytes: (call, at) => bytesOf(call.outputs[0]!, at),
+  program({ attrs, outputs }, _, engine, code) {
+    const value = element(engine, (attrs['value'] as Tensor | undefined)?.bytes ?? new Uint8Array(0));
+    const phase = copyPhase(code, sizeIn(outputs[0]!), ({ outputs: [y] }) => [
+      {
+        extents: y!.dims,
+        to: { address: y!.address, strides: stridesOf(y!.dims) },
+        from: { address: value.address, strides: y!.dims.map(() => 0) },
+      },
+    ]);
+    return { resident: 0, phases: [phase], dispose: value.dispose };
+  },
+};
+
+type IndexedArgs = Omit<Record<IndexedWord, number>, 'status' | 'unit'> & {
+  readonly axes: readonly { readonly axis: number; readonly extent: number; readonly stride: number }[];
+};
+
+/** A status says of which axis, of which extent. */
+const AXES = 256;
+
+function indexedPhase(code: number, argsOf: (bound: NativeCall) => IndexedArgs, isSequential: boolean): NativePhase {
+  const unitOf = ({ rows, row }: IndexedArgs, { threads }: NativeCall): number =>
+    isSequential ? Math.max(1, rows) : unitRows(rows, Math.ceil(row / 4), threads);
+  return {
+    code,
+    units(bound) {
+      const args = argsOf(bound);
+      return Math.ceil(args.rows / unitOf(args, bound));
+    },
+    args(bound) {
+      const args = argsOf(bound);
+      const words = { ...args, unit: unitOf(args, bound), status: bound.status };
+      const axes = args.axes.flatMap(({ axis, extent, stride }) => [extent, stride, extent * AXES + axis + 1]);
+      return [...indexedWords.map((name) => words[name]), ...axes];
+    },
+  };
+}
+
+function outOfRange(kind: number, found: bigint): EspalierError {
+  const [axis, extent] = [(kind % AXES) - 1, Math.floor(kind / AXES)];
+  return new EspalierError('BAD_INPUT', `the index ${found} is out of range for axis ${axis} of extent ${extent}`);
+}
+
+function agree(a: number, b: number, what: string): void {
+  if (a !== b) throw new EspalierError('SHAPE_MISMATCH', `${what}: ${a} is not ${b}`);
+}
+
+const gather: Row = {
+  op: 'Gather',
+  types: { T: types },
+  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
+  program: ({ inputs: [data, indices], attrs }, _, _engine, { entries }) => {
+    const size = sizeIn(data!);
+    const argsOf = ({ inputs: [x, at], outputs: [y] }: NativeCall): IndexedArgs => {
+      const axis = normalizeAxis(attrs['axis'] as number, x!.dims.length);
+      const [outer, inner] = [sizeOf(x!.dims.slice(0, axis)), sizeOf(x!.dims.slice(axis + 1))];
+      const [extent, perBatch] = [x!.dims[axis]!, sizeOf(at!.dims)];
+      agree(sizeOf(y!.dims), outer * perBatch * inner, 'the elements of its output');
+      return {
+        rows: outer * perBatch,
+        perBatch,
+        parts: 1,
+        indices: at!.address,
+        indexBatch: 0,
+        row: inner * size,
+        table: x!.address,
+        tableBatch: extent * inner * size,
+        list: y!.address,
+        axes: [{ axis, extent, stride: inner * size }],
+      };
+    };
+    const entry = entries.get(`gather ${sizeIn(indices!)}`)!;
+    return { resident: 0, phases: [indexedPhase(entry, argsOf, false)], failure: outOfRange };
+  },
+};
+
+/** Rows of `x` that index tuples name, in batches. */
+function tuples(
+  x: { readonly dims: readonly number[]; readonly address: number },
+  at: { readonly dims: readonly number[]; readonly address: number },
+  batchDims: number,
+  size: number,
+): Omit<IndexedArgs, 'list'> {
+  const parts = at.dims.at(-1)!;
+  const lead = at.dims.slice(0, -1);
+  lead.slice(0, batchDims).forEach((extent, axis) => void agree(extent, x.dims[axis]!, `the batch axis ${axis}`));
+  const strides = stridesOf(x.dims);
+  const perBatch = sizeOf(lead.slice(batchDims));
+  return {
+    rows: sizeOf(lead),
+    perBatch,
+    parts,
+    indices: at.address,
+    indexBatch: perBatch * parts * 8,
+    row: sizeOf(x.dims.slice(batchDims + parts)) * size,
+    table: x.address,
+    tableBatch: sizeOf(x.dims.slice(batchDims)) * size,
+    axes: Array.from({ length: parts }, (_, part) => {
+      const axis = batchDims + part;
+      return { axis, extent: x.dims[axis]!, stride: strides[axis]! * size };
+    }),
+  };
+}
+
+const gatherND: Row = {
+  op: 'GatherND',
+  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
+  program: ({ inputs: [data], attrs }, _, _engine, { entries }) => {
+    const size = sizeIn(data!);
+    const argsOf = ({ inputs: [x, at], outputs: [y] }: NativeCall): IndexedArgs => {
+      const args = tuples(x!, at!, attrs['batch_dims'] as number, size);
+      agree(sizeOf(y!.dims) * size, args.rows * args.row, 'the bytes of its output');
+      return { ...args, list: y!.address };
+    };
+    return { resident: 0, phases: [indexedPhase(entries.get('gather 8')!, argsOf, false)], failure: outOfRange };
+  },
+};
+
+const scatterND: Row = {
+  op: 'ScatterND',
+  reject: ({ attrs }) => (attrs['reduction'] === 'none' ? undefined : `it reduces by ${attrs['reduction']}`),
+  bytes: tensorBytes,
+  program: ({ inputs: [data] }, _, _engine, code) => {
+    const size = sizeIn(data!);
+    const copied = copyPhase(code, size, ({ inputs: [x], outputs: [y] }) => {
+      agree(sizeOf(x!.dims), sizeOf(y!.dims), 'the elements of its output');
+      const whole = { strides: [1] };
+      return [
+        {
+          extents: [sizeOf(x!.dims)],
+          to: { address: y!.address, ...whole },
+          from: { address: x!.address, ...whole },
+        },
+      ];
+    });
+    const argsOf = ({ inputs: [, at, updates], outputs: [y] }: NativeCall): IndexedArgs => {
+      const args = tuples(y!, at!, 0, size);
+      agree(sizeOf(updates!.dims) * size, args.rows * args.row, 'the bytes of its updates');
+      return { ...args, list: updates!.address };
+    };
+    // In order, so that of updates of one place the last stays.
+    const written = indexedPhase(code.entries.get('scatter 8')!, argsOf, true);
+    return { resident: 0, phases: [copied, written], failure: outOfRange };
+  },
+};
+
+/** A few integers that a bound call tells. */
+const sizes = (
+  op: string,
+  valuesOf: (bound: NativeCall, call: Call) => readonly number[],
+  more: Partial<Row> = {},
+): Row => ({
+  op,
+  bytes: (call, at) => bytesOf(call.outputs[0]!, at),
+  program(call, _, _engine, { entries }) {
+    const phase: NativePhase = {
+      code: entries.get(`words ${sizeIn(call.outputs[0]!)}`)!,
+      units: (bound) => Math.min(1, sizeOf(bound.outputs[0]!.dims)),
+      args(bound) {
+        const values = valuesOf(bound, call);
+        agree(values.length, sizeOf(bound.outputs[0]!.dims), 'the elements of its output');
+        return [values.length, bound.outputs[0]!.address, ...values];
+      },
+    };
+    return { resident: 0, phases: [phase] };
+  },
+  ...more,
+});
+
+const shapeOf = ({ inputs: [x] }: NativeCall, { attrs }: Call): readonly number[] => {
+  const at = (name: string): number | undefined => {
+    const given = attrs[name] as number | undefined;
+    return given === undefined ? undefined : Math.max(given < 0 ? given + x!.dims.length : given, 0);
+  };
+  return x!.dims.slice(at('start'), at('end'));
+};
+
+const isInteger = (dtype: DType): boolean => dtype === 'int64' || dtype === 'int32';
+
+const range: Row = {
+  op: 'Range',
+  types: { T: ['int64', 'int32'] },
+  bytes: (call, at) => bytesOf(call.outputs[0]!, at),
+  program: ({ outputs: [out] }, _, _engine, { entries }) => ({
+    resident: 0,
+    phases: [
+      {
+        code: entries.get(`count ${sizeIn(out!)}`)!,
+        units: ({ outputs: [y] }) => Math.min(1, sizeOf(y!.dims)),
+        args: ({ inputs: [start, , delta], outputs: [y] }) => [
+          sizeOf(y!.dims),
+          y!.address,
+          start!.address,
+          delta!.address,
+        ],
+      },
+    ],
+  }),
+};
+
+const rows: readonly Row[] = [
+  ...rearrangements.map(rearrangement),
+  constantOfShape,
+  gather,
+  gatherND,
+  scatterND,
+  sizes('Shape', shapeOf),
+  sizes('Size', ({ inputs: [x] }) => [sizeOf(x!.dims)]),
+  sizes('Dims', ({ at }, { attrs }) => (attrs['dims'] as readonly Dim[]).map((d) => dim.evaluate(d, at)), {
+    domain: ESPALIER,
+    types: {},
+    reject: ({ outputs: [y] }) => (isInteger(y!.dtype) ? undefined : `its dtype is ${y!.dtype}`),
+  }),
+  range,
+];
+
+export const movement: readonly NativeKernel[] = widths.flatMap((width) => rows.map((each) => row(each, width)));

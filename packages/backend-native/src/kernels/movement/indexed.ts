@@ -1,0 +1,91 @@
+/** Rows that index tuples name: read from there, or written there. Indices are checked as they are used. */
+
+import { at, qword, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi } from '@espalier/x64';
+import type { Vectors } from '../../math/index.ts';
+import { emitCopy } from './emit.ts';
+
+/** What the argument block holds, a word each; then for each part of a tuple its axis: extent, stride in bytes, status. */
+export const indexedWords = [
+  'rows',
+  'unit',
+  /** Tuples of a batch, their parts, and where the first is; bytes from a batch's to the next's. */
+  'perBatch',
+  'parts',
+  'indices',
+  'indexBatch',
+  /** Bytes of a row. */
+  'row',
+  /** What is indexed, and the bytes of a batch of it. */
+  'table',
+  'tableBatch',
+  /** The rows in order. */
+  'list',
+  'status',
+] as const;
+export type IndexedWord = (typeof indexedWords)[number];
+const word = (name: IndexedWord): number => 8 * indexedWords.indexOf(name);
+const PARTS = 8 * indexedWords.length;
+
+/** @param size bytes of an index */
+export function emitIndexed(v: Vectors, size: 4 | 8, way: 'gather' | 'scatter'): void {
+  const { a } = v;
+  a.mov(rbp, at(rdi), word('unit'));
+  a.imul(rsi, rbp);
+  a.mov(rax, at(rdi), word('rows'));
+  a.sub(rax, rsi);
+  a.cmp(rbp, rax);
+  a.cmova(rbp, rax);
+  a.mov(rbx, rsi);
+  const [next, part, skip] = [a.label(), a.label(), a.label()];
+  a.bind(next);
+  a.mov(rax, rbx);
+  a.xor(rdx, rdx);
+  a.div(qword(rdi), word('perBatch'));
+  a.mov(r8, at(rdi), word('tableBatch'));
+  a.imul(r8, rax);
+  a.add(r8, at(rdi), word('table'));
+  a.imul(rax, at(rdi), word('indexBatch'));
+  a.add(rax, at(rdi), word('indices'));
+  a.mov(r10, at(rdi), word('parts'));
+  a.imul(rdx, r10);
+  a.lea(r9, at(rax, rdx, size));
+  a.lea(r11, at(rdi), PARTS);
+  a.test(r10, r10);
+  const found = a.label();
+  a.jz(found);
+  a.bind(part);
+  if (size === 8) a.mov(rax, at(r9), 0);
+  else a.movsxd(rax, at(r9), 0);
+  a.mov(rdx, rax);
+  const [positive, inside] = [a.label(), a.label()];
+  a.test(rax, rax);
+  a.jns(positive);
+  a.add(rax, at(r11), 0);
+  a.bind(positive);
+  a.cmp(rax, at(r11), 0);
+  a.jb(inside);
+  a.mov(r12, at(rdi), word('status'));
+  a.mov(rax, at(r11), 16);
+  a.mov(at(r12), 0, rax);
+  a.mov(at(r12), 8, rdx);
+  a.jmp(skip);
+  a.bind(inside);
+  a.imul(rax, at(r11), 8);
+  a.add(r8, rax);
+  a.addi(r9, size);
+  a.addi(r11, 24);
+  a.dec(r10);
+  a.jnz(part);
+  a.bind(found);
+  a.mov(rcx, at(rdi), word('row'));
+  a.mov(r13, rcx);
+  a.imul(r13, rbx);
+  a.add(r13, at(rdi), word('list'));
+  if (way === 'gather') emitCopy(v, r13, r8);
+  else emitCopy(v, r8, r13);
+  a.bind(skip);
+  a.inc(rbx);
+  a.dec(rbp);
+  a.jnz(next);
+  a.ret();
+}
