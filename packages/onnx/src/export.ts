@@ -36,7 +36,7 @@ export interface ExportOptions {
   readonly ops?: OpTable;
   /** What the file says of itself (`metadata_props`). */
   readonly properties?: Readonly<Record<string, string>>;
-  /** An older opset to write, for readers that know no later one; only where no op used has another form there. */
+  /** The oldest opset to write, for readers that know no later one; 22 when absent. */
   readonly opset?: number;
   /**
    * Takes the bytes of an initializer of {@link EXTERNAL_BYTES} or more and says where they now are: the path of a file,
@@ -52,26 +52,20 @@ export const EXTERNAL_BYTES = 1024;
 const MAX_BYTES = 2 ** 31 - 1;
 
 /**
- * The bytes of an ONNX model of opset 22, or of the first later one that has all its ops. Names, symbols and constants stay
+ * The bytes of an ONNX model of the opset asked for, or of the first later one that has all its ops in their form of today. Names, symbols and constants stay
  * as they are: importing the bytes gives the same graph.
- * @throws EspalierError as `inferGraph`; `UNSUPPORTED` for nodes that passes have fused, or that the asked opset has in another
- * form; `LIMIT` beyond 2 GB
+ * @throws EspalierError as `inferGraph`; `UNSUPPORTED` for nodes that passes have fused; `LIMIT` beyond 2 GB
  */
 export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Array {
   const { ops = onnxOps, properties = {}, opset: asked = OPSET } = options;
   const inferred = inferGraph(graph, ops);
   const writer = new GraphWriter(ops, options.external);
   const proto = writer.graph(graph, inferred);
-  const since = writer.used.map(([, schema]) => (schema.domain === '' ? schema.versions[0]! : 0));
+  const since = writer.used.flatMap(([, { domain, name, versions }]) =>
+    domain === '' ? [versions[0]!, ...adapters.filter(({ op }) => op === name).map(({ before }) => before)] : [],
+  );
   const opset = Math.max(Math.min(asked, OPSET), ...since);
   for (const [node, schema] of writer.used) {
-    const newer = schema.domain === '' && adapters.find(({ op, before }) => op === schema.name && before > opset);
-    if (newer)
-      throw new EspalierError(
-        'UNSUPPORTED',
-        `${node}: ${schema.name} has its form since opset ${newer.before}: export to that opset or a later one`,
-        { node },
-      );
     const changed = changedSince(schema, opset);
     if (changed !== undefined)
       throw new EspalierError(
