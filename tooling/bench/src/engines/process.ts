@@ -1,0 +1,62 @@
+/** Models in engines in processes of their own: made, opened, and cleaned up behind. */
+
+import { type ModelOptions, type PreparedModel, prepareModel } from '../prepare.ts';
+import { type EngineClient, startEngine } from './client.ts';
+import { type EngineName, engineNames, type Opened, toSent } from './engine.ts';
+
+export interface PeerOptions extends ModelOptions {
+  /** Without onnxruntime. */
+  readonly alone: boolean;
+}
+
+export const enginesOf = ({ alone }: PeerOptions): readonly EngineName[] => (alone ? ['espalier'] : engineNames);
+
+export async function withModel<T>(
+  name: string,
+  options: ModelOptions,
+  work: (model: PreparedModel) => Promise<T>,
+): Promise<T> {
+  const model = await prepareModel(name, options);
+  try {
+    return await work(model);
+  } finally {
+    model.dispose();
+  }
+}
+
+export async function inProcess<T>(engine: EngineName, work: (client: EngineClient) => Promise<T>): Promise<T> {
+  const client = startEngine(engine);
+  try {
+    return await work(client);
+  } finally {
+    client.stop();
+  }
+}
+
+/** Opens a model and feeds it. */
+export async function open(client: EngineClient, model: PreparedModel, options: ModelOptions): Promise<Opened> {
+  const { file, sizes, feeds } = model;
+  const precision = options.precision === 'bf16' ? 'bfloat16' : 'float32';
+  const opened = await client.open({ ...options, file, sizes, precision });
+  await client.feed(toSent(feeds));
+  return opened;
+}
+
+/** A model opened in each engine, one after the other. */
+export function forEachEngine<T>(
+  name: string,
+  options: PeerOptions,
+  work: (client: EngineClient, engine: EngineName) => Promise<T>,
+): Promise<T[]> {
+  return withModel(name, options, async (model) => {
+    const results: T[] = [];
+    for (const engine of enginesOf(options))
+      results.push(
+        await inProcess(engine, async (client) => {
+          await open(client, model, options);
+          return work(client, engine);
+        }),
+      );
+    return results;
+  });
+}

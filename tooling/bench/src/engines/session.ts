@@ -1,0 +1,24 @@
+/** What both engines are to a worker: a way to open sessions. */
+
+import type { Tensor } from '@espalier/core';
+import type { EngineOptions, NodeTime, Opened } from './engine.ts';
+
+export interface EngineSession {
+  readonly opened: Omit<Opened, 'seconds'>;
+  run(feeds: Readonly<Record<string, Tensor>>, signal?: AbortSignal): Promise<Record<string, Tensor>>;
+  /** True where a run hears its signal. */
+  readonly aborts: boolean;
+  nodes(feeds: Readonly<Record<string, Tensor>>, runs: number): Promise<readonly NodeTime[]>;
+  close(): Promise<void>;
+}
+
+export type OpenSession = (options: EngineOptions) => Promise<EngineSession>;
+
+/** The nodes of several runs as those of one: of each the least time. */
+export function leastTimes(runs: readonly (readonly NodeTime[])[]): readonly NodeTime[] {
+  const [first = [], ...others] = runs;
+  return first.map((node, i) => ({
+    ...node,
+    seconds: others.reduce((least, other) => Math.min(least, other[i]?.seconds ?? least), node.seconds),
+  }));
+}
