@@ -14,7 +14,7 @@ const TILE_ROUNDS = 1000;
 const COPY_BYTES = 1 << 22;
 
 /**
- * Rates of one thread: `fma` (float32 multiply-adds a second) and `bytes` (copied from beyond the second-level cache); where there are such,
+ * Rates of one thread: `fma` (float32 multiply-adds a second; `fma256` without AVX-512) and `bytes` (copied from beyond the second-level cache); where there are such,
  * `dot` (multiply-adds of bytes by vectors), `bf16` (by vectors of pairs) and `amx` (of bytes by tiles); `call` (seconds per command).
  * `threads` says how many of them a run has, `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 30 ms.
  */
@@ -38,7 +38,7 @@ export async function calibrate(engine: StartedEngine, signal?: AbortSignal): Pr
       macs: 0.75 * measured['fma']! * engine.team,
       threads: engine.team,
       bytes,
-      call: 2e-6,
+      call: 6e-7,
       copy: bytes,
       crossing: 2e-5,
     };
@@ -60,7 +60,8 @@ function loopsFor(features: ReadonlySet<NativeFeature>): readonly Loop[] {
   const vectors = (rate: string, lanes: number, of: typeof zmm, emit: Emit): Loop => ({
     ...{ rate, macs: ROUNDS * ACCUMULATORS * lanes, code: emitLoop(of, emit) },
   });
-  const loops = [vectors('fma', features.has('avx512') ? 16 : 8, register, (a, to, x) => a.vfmadd231ps(to, x, x))];
+  const fma: Emit = (a, to, x) => a.vfmadd231ps(to, x, x);
+  const loops = [vectors('fma', features.has('avx512') ? 16 : 8, register, fma), vectors('fma256', 8, ymm, fma)];
   if (features.has('avx512-vnni')) loops.push(vectors('dot', 64, zmm, (a, to, x) => a.vpdpbusd(to, x, x)));
   else if (features.has('avx-vnni')) loops.push(vectors('dot', 32, ymm, (a, to, x) => a.vpdpbusd_vex(to, x, x)));
   if (features.has('avx512-bf16')) loops.push(vectors('bf16', 32, zmm, (a, to, x) => a.vdpbf16ps(to, x, x)));

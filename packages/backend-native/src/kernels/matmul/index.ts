@@ -37,9 +37,13 @@ import { narrowBytes, narrowLayout, packNarrow } from './narrow.ts';
 import { packedBytes, packPanels } from './pack.ts';
 import { quantizedMatrix, quantizedSource } from './quantized.ts';
 
-/** Share of the processor's multiply-adds that full tiles reach, and what a tile costs beside its rows, in rows. */
-const EFFICIENCY = 0.9;
-const TILE_ROWS = 1.5;
+/** What a tile costs beside its rows, in rows. */
+const TILE_ROWS = 0.3;
+/** Weights of few bits are widened once for so many rows. */
+const WIDENED_ROWS = 100;
+/** Bytes that stay in the second-level cache, and how fast others are read, of what is copied. */
+const NEAR_BYTES = 1 << 20;
+const FAR = 0.65;
 
 /** Products whose second operand is stored in one way. */
 interface Kind extends Pick<NativeKernel, 'op' | 'domain' | 'types'> {
@@ -97,16 +101,23 @@ function product(isa: Isa, kind: Kind): NativeKernel {
           : source === 'panels'
             ? packedBytes(k, n, width)
             : narrowBytes(source, n, width);
+      const tileRows =
+        rows +
+        TILE_ROWS * Math.ceil(rows / isa.rows) +
+        (typeof source === 'object' ? isa.widening[source.bits] * Math.ceil(rows / WIDENED_ROWS) : 0);
       return {
         macs: rows * n * k,
         bytes: weights + 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
         resident: source === 'rows' ? 0 : weights,
-        // What the tiles multiply, padding included.
-        tiled: (rows + TILE_ROWS * Math.ceil(rows / isa.rows)) * Math.ceil(n / width) * width * k,
+        // What the tiles multiply, padding included, and what widening costs.
+        tiled: tileRows * Math.ceil(n / width) * width * k,
+        streamed: weights > NEAR_BYTES ? weights / FAR : weights,
       };
     },
-    law: ({ tiled, bytes }, rates) =>
-      rates['call']! + Math.max(tiled! / (EFFICIENCY * rates['fma']! * rates['threads']!), bytes / rates['bytes']!),
+    law: ({ tiled, streamed }, rates) =>
+      rates['call']! +
+      Math.max(tiled! / (isa.efficiency * (rates[isa.rate] ?? rates['fma']!)), streamed! / rates['bytes']!) /
+        rates['threads']!,
     prepare: (call, constants, engine) => prepare(isa, kind, call, constants, engine),
   };
 }
