@@ -266,7 +266,15 @@ describe('canonical-forms', () => {
     await expectRewrite(one(op, constants), [canonicalForms], ['Neg']);
   });
 
+  it('divides by powers of two by multiplying', async () => {
+    for (const k of [2, 8, -0.25, filled(4, 1, 6)])
+      await expectRewrite(one(node('Div', 'x k', 'y'), { k }), [canonicalForms, deadCode], ['Mul', 'Neg'], 0);
+  });
+
   it.each<[string, Node, Record<string, Tensor | number>?]>([
+    ['Div by another number', node('Div', 'x k', 'y'), { k: 3 }],
+    ['Div by zero', node('Div', 'x k', 'y'), { k: 0 }],
+    ['Div by so little that the inverse is infinite', node('Div', 'x k', 'y'), { k: 2 ** -140 }],
     ['Add of +0, which turns -0 into +0', node('Add', 'x k', 'y'), { k: 0 }],
     ['Sub of -0', node('Sub', 'x k', 'y'), { k: -0 }],
     ['Sub from 0', node('Sub', 'k x', 'y'), { k: 0 }],

@@ -179,10 +179,22 @@ const rules: Readonly<Record<string, (editor: Editor, node: Node) => void>> = {
     const [x, exponent] = node.inputs;
     if (editor.scalar(exponent) === 2) editor.replace([node], [{ ...node, op: 'Mul', inputs: [x!, x!] }]);
   },
+  Div: multiplyInstead,
   Gemm: writeAsMatMul,
   Softmax: sinkView,
   LogSoftmax: sinkView,
 };
+
+/** Division by a power of two is a multiplication, which is cheaper and rounds alike. */
+function multiplyInstead(editor: Editor, node: Node): void {
+  const [x, y] = node.inputs as [string, string];
+  const divisor = editor.scalar(y);
+  const exponent = divisor === undefined ? Number.NaN : Math.log2(Math.abs(divisor));
+  // Far from 1 the inverse would be subnormal, or infinite.
+  if (editor.dtype(x) !== 'float32' || !Number.isInteger(exponent) || Math.abs(exponent) > 100) return;
+  const inverse = editor.addConstant(`${y}/inverse`, tensorOf('float32', [], [1 / divisor!]));
+  editor.replace([node], [{ ...node, op: 'Mul', inputs: [x, inverse] }]);
+}
 
 /** What is done row by row does not mind how rows are stacked: the view before it comes after. */
 function sinkView(editor: Editor, node: Node): void {
