@@ -1,0 +1,63 @@
+import { startEngine } from '@espalier/backend-native';
+import type { AnyBackend } from '@espalier/core';
+import { describe, expect, it } from 'vitest';
+import { type Choices, randomChoices, Source, shrink } from '../src/choices.ts';
+import { growCase } from '../src/grow.ts';
+import { describe as inWords, judge, usedOf } from '../src/judge.ts';
+
+const started = startEngine();
+const withNative = 'reason' in started ? it.skip : it;
+const why = 'reason' in started ? ` (${started.reason})` : '';
+
+describe('choices', () => {
+  it('that are used up are the simplest ones', () => {
+    const source = new Source([7, 5]);
+    expect([source.below(4), source.chance(6), source.below(9), source.pick(['a', 'b'])]).toEqual([3, true, 0, 'a']);
+  });
+
+  it('shrink to the smallest that fail', async () => {
+    const fails = async (choices: Choices): Promise<boolean> =>
+      choices.some((c) => c >= 100) && choices.some((c) => c % 2);
+    expect(await shrink(randomChoices(1), fails)).toEqual([101]);
+  });
+});
+
+it('grows graphs of all kinds, the same ones again from the same choices', () => {
+  const grown = Array.from({ length: 300 }, (_, seed) => growCase(new Source(randomChoices(seed))));
+  const ops = new Set(grown.flatMap(({ graph }) => graph.nodes.map(({ op }) => op)));
+  for (const op of ['MatMul', 'Softmax', 'LSTM', 'MatMulInteger', 'Gather', 'LayerNormalization', 'Where', 'Concat'])
+    expect(ops, op).toContain(op);
+  expect(grown.some(({ bindings }) => bindings.some((at) => Object.values(at).includes(0)))).toBe(true);
+  expect(grown.some(({ graph }) => graph.nodes.length > 10)).toBe(true);
+  expect(growCase(new Source(randomChoices(7)))).toEqual(grown[7]);
+});
+
+withNative(`finds no difference in a few graphs${why}`, async () => {
+  let kernels = 0;
+  for (let seed = 0; seed < 12; seed++) {
+    const verdict = await judge(randomChoices(seed));
+    expect(verdict.failure, `seed ${seed}`).toBeUndefined();
+    kernels += verdict.kernels.length;
+  }
+  expect(kernels).toBeGreaterThan(20);
+});
+
+withNative(`finds a bug that was put in, and makes its graph small${why}`, async () => {
+  // Relu that is Abs.
+  const broken = (backend: AnyBackend): AnyBackend => {
+    const abs = backend.kernels.filter(({ op }) => op === 'Abs');
+    return {
+      ...backend,
+      kernels: backend.kernels.map((row) => {
+        const other = abs.find(({ requires }) => `${requires}` === `${row.requires}`);
+        return row.op === 'Relu' && other ? { ...row, prepare: other.prepare! } : row;
+      }),
+    };
+  };
+  const fails = async (choices: Choices): Promise<boolean> => (await judge(choices, broken)).failure !== undefined;
+  let seed = 0;
+  while (!(await fails(randomChoices(seed)))) seed++;
+  const choices = randomChoices(seed);
+  const small = await shrink(choices.slice(0, usedOf(choices)), fails);
+  expect(inWords(small)).toMatch(/^inputs: .*\n {2}\w+ = Relu\(x0\) \{\}$/);
+});
