@@ -13,6 +13,7 @@ import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { recurrent } from './kernels/recurrent/index.ts';
 import { quantization } from './kernels/quantize/index.ts';
+import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
@@ -31,6 +32,7 @@ const table: readonly NativeKernel[] = [
   ...normalization,
   ...recurrent,
   ...movement,
+  ...reduce,
 ];
 
 export interface NativeOptions extends EngineOptions {

@@ -1,0 +1,68 @@
+/** What tests of kernels share: conformance at both widths, with guard pages around every buffer, and the scalar backend beside. */
+
+import { createJsBackend } from '@espalier/backend-js';
+import { conformanceTests } from '@espalier/conformance';
+import { type Constants, createEvaluator, type Evaluate, onnxOps, type Tensor } from '@espalier/core';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createNativeBackend, type NativeBackend, startEngine } from '../src/index.ts';
+import type { NativeKernel } from '../src/kernel.ts';
+
+export interface Subject {
+  /** The kernels under test alone. */
+  readonly native: Evaluate;
+  /** The same, with all inputs but the first known to kernels beforehand. */
+  knowing(inputs: readonly (Tensor | undefined)[]): Evaluate;
+  readonly js: Evaluate;
+}
+
+const widths = [
+  { isa: 'avx512', mask: [] },
+  { isa: 'avx2', mask: ['avx512'] },
+] as const;
+
+/** Registers the tests of kernels for each width that the processor has. @param runs calls of each conformance test */
+export function describeKernels(
+  what: string,
+  rows: readonly NativeKernel[],
+  runs: number,
+  body: (subject: Subject) => void,
+): void {
+  const started = startEngine();
+  if ('reason' in started) {
+    it.skip(`${what} (${started.reason})`, () => {});
+    return;
+  }
+  const hasAvx512 = started.features.has('avx512');
+  started.dispose();
+  if (!hasAvx512) it.skip(`${what} at 512 bits (the processor has no AVX-512)`, () => {});
+  const names = new Set(rows.map(({ name }) => name));
+  const js = createEvaluator(createJsBackend(), onnxOps);
+  for (const { isa, mask } of hasAvx512 ? widths : widths.slice(1)) {
+    describe(`${what} for ${isa}`, () => {
+      const whole = createNativeBackend({ mask, guard: true }) as NativeBackend;
+      const kernels = whole.kernels.filter(({ name }) => names.has(name) && name.endsWith(`__${isa}`));
+      const backend = { ...whole, kernels };
+      afterAll(() => whole.dispose());
+
+      it('has each of them in the table', () => expect(2 * kernels.length).toBe(names.size));
+
+      for (const { name, run, skip } of conformanceTests(backend, { runs })) {
+        // It records 10^5 steps, which to bind takes longer than it allows; test/engine.test.ts aborts a list of this backend.
+        if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
+      }
+
+      const knowing = (inputs: readonly (Tensor | undefined)[]): Evaluate => {
+        const constants: Constants = inputs.map((tensor, i) =>
+          tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
+        );
+        const informed = kernels.map((kernel): typeof kernel => ({
+          ...kernel,
+          work: (call, at) => kernel.work(call, at, constants),
+          prepare: (call, _, context) => kernel.prepare!(call, constants, context),
+        }));
+        return createEvaluator({ ...backend, kernels: informed }, onnxOps);
+      };
+      body({ native: createEvaluator(backend, onnxOps), knowing, js });
+    });
+  }
+}
