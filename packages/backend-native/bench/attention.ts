@@ -25,6 +25,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   'BERT 128': { heads: 12, queries: 128, size: 64 },
   'BERT 128, masked': { heads: 12, queries: 128, size: 64, mask: [1, 1, 1, 128] },
   'BERT 128, own masks': { heads: 12, queries: 128, size: 64, mask: [128, 128] },
+  'BERT large 128': { heads: 16, queries: 128, size: 64 },
   'MiniLM 8': { heads: 12, queries: 8, size: 32 },
   'MiniLM 128': { heads: 12, queries: 128, size: 32 },
   'MiniLM 32 x 128': { batch: 32, heads: 12, queries: 128, size: 32, mask: [32, 1, 1, 128] },

@@ -123,6 +123,15 @@ for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suit
       const inputs = [floats([2, 50, 6, 20]), floats([2, 61, 3, 20], 3), floats([2, 61, 3, 13])];
       await same(inputs, { layout: 'BSHD' });
       await same([...inputs, floats([2, 1, 1, 61])], { layout: 'BSHD', is_causal: 1 });
+      // Rows that would evict each other from the cache.
+      for (const dims of [
+        [8, 64],
+        [32, 16],
+      ])
+        await same(
+          [33, 150, 150].map((positions) => floats([1, positions, ...dims])),
+          { layout: 'BSHD' },
+        );
     });
   });
 }

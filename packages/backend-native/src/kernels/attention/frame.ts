@@ -36,6 +36,9 @@ export const argumentWords = [
   'resultAt',
   'rowsAt',
   'maskAt',
+  'valuesAt',
+  /** Bytes from row to row of values: not those of the operand where its rows would evict each other. */
+  'valuePitch',
 ] as const;
 type ArgumentName = (typeof argumentWords)[number];
 
@@ -72,20 +75,24 @@ const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 /** What is turned is turned in groups of so many elements. */
 const GROUP = 4;
 
+/** Rows that are a multiple of so many bytes apart lie in few sets of the first-level cache, where they evict each other. */
+const CONFLICT_BYTES = 2048;
+
 /** What a thread needs for sizes, and where its parts lie. */
-export function scratchLayout(
-  { size, valueSize }: Geometry,
-  isWide: boolean,
-  hasMask: boolean,
-): Record<'threadBytes' | 'pitch' | 'resultAt' | 'rowsAt' | 'maskAt', number> {
+export function scratchLayout({ size, valueSize, v }: Geometry, isWide: boolean, hasMask: boolean) {
   const lanes = VECTORS * (isWide ? 16 : 8);
   const part = (elements: number): number => Math.ceil(elements / GROUP) * GROUP * lanes * 4;
-  // Rows are as long as any that are turned, and an odd number of lines apart, so that they do not evict each other.
+  // Rows are as long as any that are turned.
   const pitch = align(4 * Math.max(size, valueSize, hasMask ? KEYS : 0)) + 64;
+  // Wide tiles take so much of a line at once that fetching it again costs no more than a copy.
+  const isCopied = !isWide && v.row > valueSize && (4 * v.row) % CONFLICT_BYTES === 0;
+  const valuePitch = isCopied ? align(4 * valueSize) + 64 : 4 * v.row;
   const resultAt = fixedBytes(lanes * 4) + part(size);
   const rowsAt = resultAt + part(valueSize);
   const maskAt = rowsAt + lanes * pitch;
-  return { pitch, resultAt, rowsAt, maskAt, threadBytes: maskAt + (hasMask ? part(KEYS) : 0) };
+  const valuesAt = maskAt + (hasMask ? part(KEYS) : 0);
+  const threadBytes = valuesAt + (isCopied ? KEYS * valuePitch : 0);
+  return { pitch, valuePitch, resultAt, rowsAt, maskAt, valuesAt, threadBytes };
 }
 
 /** Code that is being written, and names for what it reads. */
@@ -135,7 +142,7 @@ export class Frame {
   }
 
   /** The address of a part of scratch memory whose place depends on sizes. */
-  place(to: Gpr, name: 'resultAt' | 'rowsAt' | 'maskAt'): void {
+  place(to: Gpr, name: 'resultAt' | 'rowsAt' | 'maskAt' | 'valuesAt'): void {
     this.a.mov(to, ...this.argument(name));
     this.a.add(to, rbx);
   }

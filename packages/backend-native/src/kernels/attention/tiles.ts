@@ -24,6 +24,7 @@ import {
   rsi,
   type Vector,
 } from '@espalier/x64';
+import { emitRow } from '../row.ts';
 import { type Frame, VECTORS } from './frame.ts';
 
 /** Steps in a round of the loop. */
@@ -45,6 +46,7 @@ interface Rows {
 export function emitScores(f: Frame, vectors: number): void {
   const { a, v } = f;
   emitFirst(f, 'k');
+  emitRowAt(f);
   a.lea(sumsAt, at(rbx), f.scoresAt);
   a.mov(rcx, ...f.local('count'));
   emitTiles(f, (rows) => {
@@ -71,12 +73,14 @@ export function emitScores(f: Frame, vectors: number): void {
 export function emitValues(f: Frame, vectors: number): void {
   const { a, v } = f;
   emitFirst(f, 'v');
+  emitCopy(f);
+  emitRowAt(f);
   f.place(sumsAt, 'resultAt');
   a.mov(rcx, ...f.argument('valueSize'));
   emitTiles(f, (rows) => {
     const [base] = rowBases as [Gpr];
     a.mov(base, ...f.local('row'));
-    a.mov(step, ...f.operand('v', 'row'));
+    a.mov(step, ...f.argument('valuePitch'));
     a.lea(step3, at(step, step, 2));
     a.lea(columnAt, at(rbx), f.scoresAt);
     a.mov(rcx, ...f.local('count'));
@@ -95,13 +99,37 @@ export function emitValues(f: Frame, vectors: number): void {
   });
 }
 
-/** Where the current keys begin in an operand. */
+/** Where the current keys begin in an operand, into rax. */
 function emitFirst(f: Frame, operand: 'k' | 'v'): void {
   const { a } = f;
   a.mov(rax, ...f.local('key'));
   a.imul(rax, ...f.operand(operand, 'row'));
   a.add(rax, ...f.local(operand));
-  emitRowAt(f);
+}
+
+/** Values that are to lie closer together than they do: rax becomes where they do. Clobbers rcx, rbp, r8, r10 to r12. */
+function emitCopy(f: Frame): void {
+  const { a, v } = f;
+  const [from, to, pitch, left] = [r8, r10, r12, rbp];
+  const done = a.label();
+  a.mov(pitch, ...f.argument('valuePitch'));
+  a.cmp(pitch, ...f.operand('v', 'row'));
+  a.je(done);
+  a.mov(from, rax);
+  f.place(to, 'valuesAt');
+  a.mov(left, ...f.local('count'));
+  const row = a.here();
+  a.mov(rcx, ...f.argument('valueSize'));
+  emitRow(v, (block) => {
+    block.load(v.register(0), from);
+    block.store(to, v.register(0));
+  });
+  a.add(from, ...f.operand('v', 'row'));
+  a.add(to, pitch);
+  a.dec(left);
+  a.jnz(row);
+  f.place(rax, 'valuesAt');
+  a.bind(done);
 }
 
 function emitRowAt(f: Frame): void {
