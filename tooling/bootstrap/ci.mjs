@@ -27,6 +27,7 @@ check('prebuilt addons', ['run', 'prebuilds', '--', 'linux-x64-gnu', 'linux-x64-
 check('musl', ['run', 'check:musl']);
 check('packages', ['run', 'check:packages']);
 check('native code under sanitizers', ['run', 'check:native']);
+check('fuzz', ['run', 'fuzz', '--', '--minutes', '1']);
 check('start', ['start']);
 tests('suites', 'suite', fixturesMustBeUsed);
 
