@@ -9,7 +9,7 @@ import { createRuntime } from '@espalier/runtime';
 import { makeBackends } from './engines/espalier.ts';
 import { type Feeds, feedsFor, models, type Sizes } from './models/index.ts';
 import { parseBlock, prune } from './models/sparsity.ts';
-import { inPrecision, type Precision } from './precision/index.ts';
+import { inPrecision, type Precision, runOnce } from './precision/index.ts';
 
 export interface ModelOptions {
   readonly precision: Precision;
@@ -31,6 +31,8 @@ export interface PreparedModel {
   readonly bytes: number;
   readonly sizes: Sizes;
   readonly feeds: Feeds;
+  /** What the model gave before its activations became integers. */
+  readonly float?: Feeds;
   /** Deletes what was written. */
   dispose(): void;
 }
@@ -59,12 +61,14 @@ export async function prepareModel(name: string, options: ModelOptions): Promise
   const backends = makeBackends({ ...options, precision: 'float32' });
   const runtime = createRuntime({ backends });
   const ready = await inPrecision(zeroed, options.precision, { runtime, feeds, sizes });
+  const isRounded = options.precision === 'int8-dynamic' || options.precision === 'int8-static';
+  const float = isRounded ? { float: await runOnce(runtime, zeroed, feeds, sizes) } : {};
   runtime.dispose();
   const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
   const dispose = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     const file = join(folder, `${basename(name, '.onnx')}.onnx`);
-    return { graph: ready, file, bytes: writeModel(ready, file), sizes, feeds, dispose };
+    return { graph: ready, file, bytes: writeModel(ready, file), sizes, feeds, ...float, dispose };
   } catch (error) {
     dispose();
     throw error;

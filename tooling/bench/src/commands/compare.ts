@@ -8,6 +8,7 @@ import { fromSent, type NodeTime, type Opened, type Timed } from '../engines/eng
 import { type Kind, kinds } from '../engines/kinds.ts';
 import { enginesOf, open, type PeerOptions, withModel } from '../engines/process.ts';
 import { arithmeticLimit } from '../limits.ts';
+import type { Feeds } from '../models/index.ts';
 import type { PreparedModel } from '../prepare.ts';
 import { median, type Ratio, ratioOf } from '../statistics.ts';
 import { bytes, percent, seconds, table } from '../text.ts';
@@ -43,6 +44,8 @@ export interface Comparison {
   /** Their processor time over ours: steadier than the clock where others use the machine, with one thread. */
   readonly cpu?: number;
   readonly difference?: Difference;
+  /** From what the model gave before it was quantised. */
+  readonly fromFloat?: { readonly ours: Difference; readonly theirs: Difference };
   readonly isRight?: boolean;
   readonly rates: Readonly<Record<string, Rates>>;
   readonly predicted: number;
@@ -64,17 +67,15 @@ const ROUND_SECONDS = 0.4;
 const PAUSE_MS = 60;
 const PROFILED_RUNS = 5;
 
+/** Root mean square of the differences, relative to the results, above which results are wrong. */
+const TOLERANCE = { fp32: 1e-4, bf16: 5e-2, 'int8-weights': 1e-4, 'int8-dynamic': 1e-4, 'int8-static': 1e-4 };
 /**
- * Root mean square of the differences, relative to the results, above which results are wrong. Integers that are rounded
- * the other way, because a sum had another order, move the results of all layers behind.
+ * An integer that is rounded the other way, because a sum had another order, moves all layers behind. So integers are also
+ * right where they are not much farther from the model's own floats than the other engine's.
  */
-const tolerance: Readonly<Record<string, number>> = {
-  fp32: 1e-4,
-  'int8-weights': 1e-4,
-  'int8-dynamic': 3e-2,
-  'int8-static': 3e-2,
-  bf16: 5e-2,
-};
+const AS_NEAR = 1.25;
+/** For files that were quantised before. */
+const QUANTIZED_FILE = 5e-2;
 
 export function compare(name: string, options: CompareOptions): Promise<Comparison> {
   return withModel(name, options, async (model) => {
@@ -114,7 +115,12 @@ async function measure(
   const [ours, theirs] = rounds.map((timed, i) => summarize(timed, opened[i]!));
   const [a, b] = rounds.map((timed) => timed.map(({ wall }) => wall));
   const rates = opened[0]!.rates ?? {};
-  const apart = outputs[1] && worst(outputs[0]!, outputs[1]);
+  const [own, other] = outputs;
+  const apart = other && worst(own!, other);
+  const fromFloat = other && model.float && { ours: worst(own!, model.float), theirs: worst(other, model.float) };
+  const isQuantizedFile = !model.float && model.graph.nodes.some(({ op }) => /^(Dynamic)?QuantizeLinear$/.test(op));
+  const isNear = (apart?.typical ?? 0) <= (isQuantizedFile ? QUANTIZED_FILE : TOLERANCE[options.precision]);
+  const isAsNear = fromFloat !== undefined && fromFloat.ours.typical <= AS_NEAR * fromFloat.theirs.typical;
   return {
     model: name,
     precision: options.precision,
@@ -123,7 +129,8 @@ async function measure(
     sizes: model.sizes,
     ours: ours!,
     ...(theirs ? { theirs, wall: ratioOf(a!, b!), cpu: theirs.cpuSeconds / ours!.cpuSeconds } : {}),
-    ...(apart ? { difference: apart, isRight: apart.typical <= tolerance[options.precision]! } : {}),
+    ...(apart ? { difference: apart, isRight: isNear || isAsNear } : {}),
+    ...(fromFloat ? { fromFloat } : {}),
     rates,
     predicted: opened[0]!.predicted ?? 0,
     kinds: byKind(nodes[0]!, nodes[1], rates),
@@ -147,7 +154,7 @@ function summarize(timed: readonly Timed[], { seconds: openSeconds }: Opened): S
   };
 }
 
-function worst(ours: ReturnType<typeof fromSent>, theirs: ReturnType<typeof fromSent>): Difference {
+function worst(ours: Feeds, theirs: Feeds): Difference {
   const each = Object.entries(theirs).map(([name, expected]) => difference(ours[name]!, expected));
   return {
     largest: Math.max(...each.map(({ largest }) => largest)),
@@ -196,7 +203,7 @@ export function byKind(
 }
 
 export function compareText(result: Comparison, detail: number): string {
-  const { ours, theirs, wall, cpu, difference: apart } = result;
+  const { ours, theirs, wall, cpu, difference: apart, fromFloat } = result;
   const sizes = Object.entries(result.sizes).map(([name, value]) => `${name}=${value}`);
   const lines = [
     `${result.model} ${result.precision}, ${sizes.join(' ')}, ${result.threads} thread(s), file ${bytes(result.fileBytes)}`,
@@ -206,7 +213,10 @@ export function compareText(result: Comparison, detail: number): string {
     lines.push(
       `onnxruntime  median ${seconds(theirs.medianSeconds)}, least ${seconds(theirs.leastSeconds)}, processor ${seconds(theirs.cpuSeconds)}; opened in ${seconds(theirs.openSeconds)}`,
       `ratio of medians ${wall.ofMedians.toFixed(2)}x (rounds ${wall.spread.map((r) => r.toFixed(2)).join(' to ')}), of least times ${wall.ofLeast.toFixed(2)}x, of processor times ${cpu!.toFixed(2)}x`,
-      `outputs ${result.isRight ? 'agree' : 'DIFFER'}: ${apart.typical.toExponential(1)} on average, ${apart.largest.toExponential(1)} at most, relative to the largest`,
+      `outputs ${result.isRight ? 'agree' : 'DIFFER'}: ${distance(apart)}`,
+      ...(fromFloat
+        ? [`  from the floats before: espalier ${distance(fromFloat.ours)}, onnxruntime ${distance(fromFloat.theirs)}`]
+        : []),
     );
   }
   const total = result.kinds.reduce((sum, kind) => sum + kind.seconds, 0);
@@ -235,6 +245,10 @@ export function compareText(result: Comparison, detail: number): string {
   if (result.theirNodes.length > 0) lines.push('', nodeTable('onnxruntime', result.theirNodes, detail));
   return lines.join('\n');
 }
+
+/** Relative to the mean square and to the largest of what is expected. */
+const distance = ({ typical, largest }: Difference): string =>
+  `${typical.toExponential(1)} (at most ${largest.toExponential(1)})`;
 
 /** The ops that take longest, equal ones together. */
 function nodeTable(engine: string, nodes: readonly NodeTime[], count: number): string {

@@ -31,10 +31,15 @@ async function findRanges(
   const wanted = valuesToCalibrate(graph);
   const inputs = new Set(graph.inputs.map(({ name }) => name));
   const made = wanted.filter((name) => !inputs.has(name) && inferred.values.get(name)?.constant === undefined);
-  const session = await runtime.createSession({ ...graph, outputs: made }, { dims: sizes });
+  const values = { ...feeds, ...(await runOnce(runtime, { ...graph, outputs: made }, feeds, sizes)) };
+  return new Map(wanted.map((name) => [name, rangeOf(values[name]!.data as Float32Array)]));
+}
+
+/** The outputs of a graph. */
+export async function runOnce(runtime: Runtime, graph: Graph, feeds: Feeds, sizes: Sizes): Promise<Feeds> {
+  const session = await runtime.createSession(graph, { dims: sizes });
   try {
-    const values = { ...feeds, ...(await session.run(feeds)) };
-    return new Map(wanted.map((name) => [name, rangeOf(values[name]!.data as Float32Array)]));
+    return await session.run(feeds);
   } finally {
     await session.dispose();
   }
