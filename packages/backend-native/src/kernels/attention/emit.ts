@@ -17,7 +17,7 @@ export interface Variant {
   readonly nanToZero: boolean;
 }
 
-/** Below every score that is a number and finite: of the same kind, so that differences to it are never NaN. */
+/** The least finite number where nothing has been seen: differences to it are never NaN, as those of infinities are. */
 const LEAST = -3.4028234663852886e38;
 
 export function emitAttention(variant: Variant): Uint8Array {

@@ -85,7 +85,7 @@ export function scratchLayout({ size, valueSize, v }: Geometry, isWide: boolean,
   // Rows are as long as any that are turned.
   const pitch = align(4 * Math.max(size, valueSize, hasMask ? KEYS : 0)) + 64;
   // Wide tiles take so much of a line at once that fetching it again costs no more than a copy.
-  const isCopied = !isWide && v.row > valueSize && (4 * v.row) % CONFLICT_BYTES === 0;
+  const isCopied = !isWide && (4 * v.row) % CONFLICT_BYTES === 0;
   const valuePitch = isCopied ? align(4 * valueSize) + 64 : 4 * v.row;
   const resultAt = fixedBytes(lanes * 4) + part(size);
   const rowsAt = resultAt + part(valueSize);
@@ -94,6 +94,8 @@ export function scratchLayout({ size, valueSize, v }: Geometry, isWide: boolean,
   const threadBytes = valuesAt + (isCopied ? KEYS * valuePitch : 0);
   return { pitch, valuePitch, resultAt, rowsAt, maskAt, valuesAt, threadBytes };
 }
+
+const [argumentsAt, threadAt] = [at(rdi), at(rbx)];
 
 /** Code that is being written, and names for what it reads. */
 export class Frame {
@@ -111,24 +113,21 @@ export class Frame {
     this.tileRows = isWide ? 14 : 6;
   }
 
-  static arguments = at(rdi);
-  static thread = at(rbx);
-
   argument(name: ArgumentName): [Address, number] {
-    return [Frame.arguments, 8 * argumentWords.indexOf(name)];
+    return [argumentsAt, 8 * argumentWords.indexOf(name)];
   }
 
   operand(name: OperandName, word: (typeof operandWords)[number]): [Address, number] {
     const at = operands.indexOf(name) * operandWords.length + operandWords.indexOf(word);
-    return [Frame.arguments, 8 * (argumentWords.length + at)];
+    return [argumentsAt, 8 * (argumentWords.length + at)];
   }
 
   local(name: LocalName): [Address, number] {
-    return [Frame.thread, 8 * localWords.indexOf(name)];
+    return [threadAt, 8 * localWords.indexOf(name)];
   }
 
   vector(name: (typeof vectorNames)[number], index: number): [Address, number] {
-    return [Frame.thread, LOCAL_BYTES + vectorNames.indexOf(name) * this.width + index * this.v.bytes];
+    return [threadAt, LOCAL_BYTES + vectorNames.indexOf(name) * this.width + index * this.v.bytes];
   }
 
   /** Where scores lie: a row for each key, a column for each query. */

@@ -32,7 +32,7 @@ export interface Geometry {
 
 export type Layout = 'BHSD' | 'BSHD';
 
-interface Sizes {
+export interface Sizes {
   readonly batch: number;
   readonly heads: number;
   readonly positions: number;
@@ -40,7 +40,7 @@ interface Sizes {
 }
 
 /** Sizes of `[B,H,S,D]` or `[B,S,H,D]`. */
-function headSizes(dims: Dims, layout: Layout): Sizes {
+export function headSizes(dims: Dims, layout: Layout): Sizes {
   const [batch, first, second, size] = dims as [number, number, number, number];
   const [heads, positions] = layout === 'BHSD' ? [first, second] : [second, first];
   return { batch, heads, positions, size };

@@ -9,7 +9,7 @@ import type { NativeCall, NativeProgram } from '../../program.ts';
 import { widths } from '../row.ts';
 import { emitAttention, type Variant } from './emit.ts';
 import { argumentWords, KEYS, operands, operandWords, scratchLayout, VECTORS } from './frame.ts';
-import { geometry, type Layout, partition } from './geometry.ts';
+import { geometry, headSizes, type Layout, partition, type Sizes } from './geometry.ts';
 
 /** Share of the processor's multiply-adds that the products reach, and what a score takes beside them, in multiply-adds of the same width. */
 const EFFICIENCY = 0.9;
@@ -18,23 +18,24 @@ const SCORE = { wide: 11, narrow: 18 };
 const TURN = 8;
 
 function work({ inputs, outputs, attrs }: Call, at: Binding, isWide: boolean): Work {
-  const dims = [...inputs.slice(0, 3), outputs[0]].map((desc) => bindShape(desc!.shape, at));
-  const mask = inputs[3] && bindShape(inputs[3].shape, at);
-  const g = geometry(attrs['layout'] as Layout, dims, mask);
+  const dims = [...inputs, outputs[0]].map((desc) => (desc ? bindShape(desc.shape, at) : [0]));
+  const [q, k, v] = dims.slice(0, 3).map((each) => headSizes(each, attrs['layout'] as Layout)) as [Sizes, Sizes, Sizes];
+  const macs = q.size + v.size;
+  // Of causal attention only what is seen: each query one key more than the one before it.
+  const rising = Math.min(q.positions, k.positions);
+  const seen = (rising * (rising + 1)) / 2 + (q.positions - rising) * k.positions;
+  const keys = attrs['is_causal'] === 1 ? seen / Math.max(1, q.positions) : k.positions;
   const lanes = isWide ? 16 : 8;
-  const queries = g.batch * g.groups * Math.ceil((g.sharing * g.positions) / lanes) * lanes;
-  // Of causal attention only what is seen, in whole blocks.
-  const hidden = attrs['is_causal'] === 1 ? Math.max(0, Math.min(g.positions, g.keys) - VECTORS * lanes) / 2 : 0;
-  const scores = queries * (g.keys - hidden);
-  const macs = g.size + g.valueSize;
+  const queries = q.batch * k.heads * Math.ceil((q.heads * q.positions) / Math.max(1, k.heads) / lanes) * lanes;
   return {
-    macs: g.batch * g.groups * g.sharing * g.positions * (g.keys - hidden) * macs,
-    bytes: 4 * [...dims, mask ?? [0]].reduce((sum, each) => sum + sizeOf(each), 0),
+    macs: q.batch * q.heads * q.positions * keys * macs,
+    bytes: 4 * dims.reduce((sum, each) => sum + sizeOf(each), 0),
     resident: 0,
     // What the units multiply, padding included, and as much as everything else takes.
-    tiled: scores * (macs / EFFICIENCY + (isWide ? SCORE.wide : SCORE.narrow)) + queries * macs * TURN,
+    tiled: queries * keys * (macs / EFFICIENCY + (isWide ? SCORE.wide : SCORE.narrow)) + queries * macs * TURN,
   };
 }
+
 function prepare(call: Call, isWide: boolean, { addon }: Engine): NativeProgram {
   const { attrs, inputs } = call;
   const mask = inputs[3]?.dtype;
