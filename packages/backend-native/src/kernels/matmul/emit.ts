@@ -74,7 +74,7 @@ const localWords = [
   'rows',
   'depth',
   'steps',
-  'weights',
+  'rowsOfA',
   'sums',
   'a',
   'b',
@@ -89,16 +89,25 @@ const MOST_STEPS = 448;
 
 /** Rows of K in a chunk, where several blocks of rows use it; groups of rows that share parameters stay whole. */
 export function chunkOf(k: number, narrow?: Narrow): number {
-  const multiple = narrow && narrow.group > 1 && !isWhole(narrow) ? narrow.group : UNROLL;
+  // Where rows of A are copied it is done in wholes of these.
+  const least = (4 * k) % CONFLICT_BYTES === 0 ? COPY_BYTES / 4 : UNROLL;
+  const isGrouped = narrow && narrow.group > 1 && !isWhole(narrow);
+  const multiple = isGrouped ? leastCommonMultiple(narrow.group, least) : least;
   const chunks = Math.max(1, Math.ceil(k / MOST_STEPS));
-  return Math.ceil(k / chunks / multiple) * multiple;
+  return Math.min(k, Math.ceil(k / chunks / multiple) * multiple);
 }
 
-/** Scratch memory of each thread: where sums and copied rows of A begin, for `blocks` blocks of a unit; and its bytes but for the rows. */
-export function scratchOf(isa: Isa, narrow: Narrow | undefined, chunks: number, blocks: number) {
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
+}
+
+/** Scratch memory of each thread: where sums and copied rows of A begin, for `tiles` tiles of a unit; and its bytes but for the rows. */
+export function scratchOf(isa: Isa, narrow: Narrow | undefined, chunks: number, tiles: number) {
   const sums = sumsAt(isa, narrow);
   const sumsStep = chunks > 1 ? tileBytes(isa) : 0;
-  return { sumsStep, copy: sums + (chunks > 1 ? blocks : 1) * tileBytes(isa) };
+  return { sumsStep, copy: sums + (chunks > 1 ? tiles : 1) * tileBytes(isa) };
 }
 
 const sumsAt = (isa: Isa, narrow: Narrow | undefined): number =>
@@ -148,10 +157,10 @@ const CONFLICT_BYTES = 2048;
 /** So few rows of A stay there all the same. */
 const SAFE_ROWS = 3;
 
-/** Bytes from row to row of A in tiles: not those of A where its rows would evict each other. */
-export function pitchOfA(m: number, k: number): number {
-  const bytes = 4 * k;
-  return m > SAFE_ROWS && k > 0 && bytes % CONFLICT_BYTES === 0 ? bytes + 64 : bytes;
+/** Bytes from row to row of A, whose rows lie one behind the other, in tiles: others where its rows would evict each other. */
+export function pitchOfA(m: number, k: number, chunk: number): number {
+  const isSafe = m <= SAFE_ROWS || k === 0 || (4 * k) % CONFLICT_BYTES !== 0;
+  return isSafe ? 4 * k : 4 * chunk + ((4 * chunk) % (CONFLICT_BYTES / 4) === 0 ? 64 : 0);
 }
 
 /** Steps of K in a round of the loop. */
@@ -206,14 +215,16 @@ class Emission {
       a.mov(rcx, at(rdi, rax), rowStep(operands) + 8 * i);
       a.mov(thread, this.local('a') + 8 * i, rcx);
     }
-    this.copyRows();
-    a.mov(rax, thread, this.local('panelStart'));
-    a.mov(thread, this.local('panel'), rax);
-    const nextPanel = a.here();
-    const panelDone = a.label();
-    this.panels(panelDone);
-    a.bind(panelDone);
-    this.next('panel', 'panelEnd', nextPanel);
+    this.chunks(() => {
+      this.locateRows();
+      a.mov(rax, thread, this.local('panelStart'));
+      a.mov(thread, this.local('panel'), rax);
+      const nextPanel = a.here();
+      const panelDone = a.label();
+      this.panels(panelDone);
+      a.bind(panelDone);
+      this.next('panel', 'panelEnd', nextPanel);
+    });
     this.next('batch', 'batchEnd', nextBatch);
     a.ret();
     return a.finish().slice();
@@ -305,7 +316,7 @@ class Emission {
     }
     const { one, several } = shape.heights;
     if (!narrow) {
-      this.chunks(() => this.blocks([...new Set([...several, ...one])], shape.source, vectors, masked));
+      this.blocks([...new Set([...several, ...one])], shape.source, vectors, masked);
       return;
     }
     const [streamed, done] = [a.label(), a.label()];
@@ -315,21 +326,18 @@ class Emission {
       a.je(streamed);
     }
     if (several.length > 0) {
-      this.chunks(() => {
-        this.widen(vectors);
-        this.blocks(several, 'panels', vectors, masked);
-      });
+      this.widen(vectors);
+      this.blocks(several, 'panels', vectors, masked);
       a.jmp(done);
     }
     a.bind(streamed);
-    if (one.length > 0) this.chunks(() => this.blocks(one, narrow, vectors, masked));
+    if (one.length > 0) this.blocks(one, narrow, vectors, masked);
     a.bind(done);
   }
 
   /** For one chunk of K after the other. */
   private chunks(body: () => void): void {
     const { a } = this;
-    this.locatePanel();
     a.xor(eax, eax);
     const nextChunk = a.here();
     a.mov(thread, this.local('depth'), rax);
@@ -346,16 +354,15 @@ class Emission {
     a.jb(nextChunk);
   }
 
-  /** Where the panel's weights begin. */
-  private locatePanel(): void {
+  /** Where the panel begins. Changes only `to`. */
+  private locatePanel(to: Gpr): void {
     const { a } = this;
-    a.mov(bAt, args, argument('bPanel'));
-    a.imul(bAt, thread, this.local('panel'));
-    a.add(bAt, thread, this.local('b'));
-    a.mov(thread, this.local('weights'), bAt);
+    a.mov(to, args, argument('bPanel'));
+    a.imul(to, thread, this.local('panel'));
+    a.add(to, thread, this.local('b'));
   }
 
-  /** The chunk's rows of the panel as float32 into scratch memory; `weights` moves on. */
+  /** The chunk's rows of the panel as float32 into scratch memory. */
   private widen(vectors: number): void {
     const { a, isa, panelBytes, vectorBytes } = this;
     const target = rsi;
@@ -372,7 +379,6 @@ class Emission {
         a.addi(target, steps * panelBytes);
       }),
     );
-    a.mov(thread, this.local('weights'), bAt);
   }
 
   /** Bytes from one row of narrow weights to the next. */
@@ -383,29 +389,30 @@ class Emission {
   }
 
   /**
-   * Once for each group of the chunk's weights that shares parameters, from bAt on: rcx says how many rows, `params` points to the
+   * Once for each group of the chunk's weights that shares parameters: rcx says how many rows, `params` points to the
    * parameters, bAt to the rows.
    */
   private narrowGroups(body: () => void): void {
     const { a, isa } = this;
     const narrow = this.narrow!;
-    const { paramBytes } = narrowLayout(narrow, panelWidth(isa));
-    a.mov(bAt, thread, this.local('weights'));
-    if (isWhole(narrow)) {
-      a.mov(params, args, argument('bPanel'));
-      a.imul(params, thread, this.local('panel'));
-      a.add(params, thread, this.local('b'));
-      const isLater = a.label();
-      a.cmp(bAt, params);
-      a.jne(isLater);
-      a.addi(bAt, paramBytes);
-      a.bind(isLater);
-    }
-    a.mov(rcx, thread, this.local('steps'));
+    const { paramBytes, groupBytes } = narrowLayout(narrow, panelWidth(isa));
+    this.locatePanel(params);
     if (isWhole(narrow) || narrow.group === 1) {
+      a.imuli(bAt, thread, this.local('depth'), this.narrowRowBytes());
+      a.add(bAt, params);
+      if (isWhole(narrow)) a.addi(bAt, paramBytes);
+      a.mov(rcx, thread, this.local('steps'));
       body();
       return;
     }
+    // Chunks begin where groups do.
+    a.mov(rax, thread, this.local('depth'));
+    a.xor(edx, edx);
+    a.movi(rcx, narrow.group);
+    a.div(rcx);
+    a.imuli(bAt, rax, groupBytes);
+    a.add(bAt, params);
+    a.mov(rcx, thread, this.local('steps'));
     a.mov(left, rcx);
     const nextGroup = a.here();
     a.mov(params, bAt);
@@ -458,11 +465,15 @@ class Emission {
     a.add(to, rdx);
   }
 
-  /** The unit's rows of A behind the locals, where the pitch is to be another, and `a` as if all rows were there. */
-  private copyRows(): void {
+  /** Where the chunk of row 0 of A is; if the pitch is to be another, the unit's rows are copied, as if all rows were there. */
+  private locateRows(): void {
     const { a, isa } = this;
     const [first, rows, source, target] = [r8, r9, rsi, r10];
     const done = a.label();
+    a.mov(source, thread, this.local('depth'));
+    a.shl(source, 2);
+    a.add(source, thread, this.local('a'));
+    a.mov(thread, this.local('rowsOfA'), source);
     a.mov(r12, args, argument('aPitch'));
     a.mov(r13, args, argument('aRow'));
     a.cmp(r12, r13);
@@ -472,26 +483,30 @@ class Emission {
     a.mov(rax, thread, this.local('blockEnd'));
     this.firstRow(rows);
     a.sub(rows, first);
-    a.mov(source, first);
-    a.imul(source, r13);
-    a.add(source, thread, this.local('a'));
+    a.mov(rax, first);
+    a.imul(rax, r13);
+    a.add(source, rax);
     a.mov(target, args, argument('copy'));
     a.add(target, rbx);
     a.imul(first, r12);
     a.mov(rax, target);
     a.sub(rax, first);
-    a.mov(thread, this.local('a'), rax);
-    a.sub(r12, r13);
+    a.mov(thread, this.local('rowsOfA'), rax);
+    a.mov(rdx, thread, this.local('steps'));
+    a.shl(rdx, 2);
+    a.sub(r12, rdx);
+    a.sub(r13, rdx);
     const row = a.here();
-    a.mov(rcx, r13);
-    const chunk = a.here();
+    a.mov(rcx, rdx);
+    const part = a.here();
     for (let i = 0; i < COPY_BYTES; i += this.vectorBytes) a.vmovups(isa.register(i / this.vectorBytes), at(source), i);
     for (let i = 0; i < COPY_BYTES; i += this.vectorBytes) a.vmovups(at(target), i, isa.register(i / this.vectorBytes));
     a.addi(source, COPY_BYTES);
     a.addi(target, COPY_BYTES);
     a.subi(rcx, COPY_BYTES);
-    a.jnz(chunk);
+    a.jnz(part);
     a.add(target, r12);
+    a.add(source, r13);
     a.dec(rows);
     a.jnz(row);
     a.bind(done);
@@ -509,14 +524,16 @@ class Emission {
     a.mov(thread, this.local('row'), rsi);
     a.mov(thread, this.local('rows'), rcx);
     a.sub(rax, thread, this.local('blockStart'));
+    a.mov(rdx, thread, this.local('panel'));
+    a.sub(rdx, thread, this.local('panelStart'));
+    a.imul(rdx, args, argument('blocksPerUnit'));
+    a.add(rax, rdx);
     a.imul(rax, args, argument('sumsStep'));
     a.lea(rax, at(rbx, rax), sumsAt(isa, this.narrow));
     a.mov(thread, this.local('sums'), rax);
     a.mov(aRow, args, argument('aPitch'));
     a.imul(rsi, aRow);
-    a.add(rsi, thread, this.local('a'));
-    a.mov(rdx, thread, this.local('depth'));
-    a.lea(rsi, at(rsi, rdx, 4));
+    a.add(rsi, thread, this.local('rowsOfA'));
     a.lea(aRow3, at(aRow, aRow, 2));
     const groups = Math.ceil(Math.max(...heights) / 4);
     for (let i = 0; i < groups; i++) a.lea(rowBases[i]!, i === 0 ? at(rsi) : at(rowBases[i - 1]!, aRow, 4));
@@ -525,9 +542,10 @@ class Emission {
       a.lea(bAt, thread, LOCAL_BYTES);
       return;
     }
-    a.mov(bAt, args, argument('bRow'));
-    a.imul(bAt, rdx);
-    a.add(bAt, thread, this.local('weights'));
+    this.locatePanel(bAt);
+    a.mov(rdx, args, argument('bRow'));
+    a.imul(rdx, thread, this.local('depth'));
+    a.add(bAt, rdx);
     if (source === 'panels') return;
     a.mov(bRow, args, argument('bRow'));
     a.lea(bRow3, at(bRow, bRow, 2));

@@ -92,12 +92,16 @@ const LEAST = 5e5;
 /** Rows for which reading B costs as much as multiplying by it. */
 const STREAMED_ROWS = 8;
 
-/** @param rows of a block at most @param columns of a panel */
+/** Columns of a unit at least, over which copying its rows of A pays. */
+const COPIED_COLUMNS = 96;
+
+/** @param rows of a block at most @param columns of a panel @param isCopied each unit copies its rows of A */
 export function partition(
   { m, n, k, batch }: Pick<Geometry, 'm' | 'n' | 'k' | 'batch'>,
   rows: number,
   columns: number,
   threads: number,
+  isCopied = false,
 ): Partition {
   const blocks = Math.max(1, Math.ceil(m / rows));
   const panels = Math.max(1, Math.ceil(n / columns));
@@ -115,7 +119,9 @@ export function partition(
   const height = Math.max(Math.sqrt(area), area / (panels * columns), 8 * rows);
   const [blocksPerUnit, rowGroups] = split(blocks, height / rows);
   const unitRows = Math.min(m, blocksPerUnit * rows);
-  const [panelsPerUnit, columnGroups] = split(panels, area / Math.max(unitRows, STREAMED_ROWS) / columns);
+  const width = area / Math.max(unitRows, STREAMED_ROWS) / columns;
+  const least = isCopied ? Math.min(COPIED_COLUMNS / columns, (panels * rowGroups * batch) / (3 * threads)) : 1;
+  const [panelsPerUnit, columnGroups] = split(panels, Math.max(width, least));
   const matrix = depth * Math.max(m, STREAMED_ROWS) * panels * columns;
   const [batchesPerUnit, batchGroups] =
     rowGroups * columnGroups > 1 ? [1, batch] : batch > 0 ? split(batch, target / matrix) : [1, 0];

@@ -45,6 +45,9 @@ const WIDENED_ROWS = 100;
 const NEAR_BYTES = 1 << 20;
 const FAR = 0.65;
 
+/** Bytes of weights, those that are read slowly counted for more. */
+export const streamedBytes = (weights: number): number => (weights > NEAR_BYTES ? weights / FAR : weights);
+
 /** Products whose second operand is stored in one way. */
 interface Kind extends Pick<NativeKernel, 'op' | 'domain' | 'types'> {
   readonly label: string;
@@ -111,7 +114,7 @@ function product(isa: Isa, kind: Kind): NativeKernel {
         resident: source === 'rows' ? 0 : weights,
         // What the tiles multiply, padding included, and what widening costs.
         tiled: tileRows * Math.ceil(n / width) * width * k,
-        streamed: weights > NEAR_BYTES ? weights / FAR : weights,
+        streamed: streamedBytes(weights),
       };
     },
     law: ({ tiled, streamed }, rates) =>
@@ -224,12 +227,13 @@ function layOut(isa: Isa, source: Source, dims: Layout['dims'], threads: number)
   const [a, b, y, ...others] = dims;
   const { m, n, k, batch, rowSteps, offsets } = geometry(a!, b!, y!, others);
   const width = panelWidth(isa);
-  const cut = partition({ m, n, k, batch }, isa.rows, width, threads);
-  const aPitch = pitchOfA(m, k);
-  const copied = aPitch === 4 * k ? 0 : Math.min(m, cut.blocksPerUnit * isa.rows) * aPitch;
+  const cut = partition({ m, n, k, batch }, isa.rows, width, threads, pitchOfA(m, k, k) !== 4 * k);
   const narrow = typeof source === 'string' ? undefined : source;
   const chunk = cut.blocks > 1 ? chunkOf(k, narrow) : k;
-  const { sumsStep, copy } = scratchOf(isa, narrow, Math.ceil(k / Math.max(1, chunk)), cut.blocksPerUnit);
+  const aPitch = pitchOfA(m, k, chunk);
+  const copied = aPitch === 4 * k ? 0 : Math.min(m, cut.blocksPerUnit * isa.rows) * aPitch;
+  const chunks = Math.ceil(k / Math.max(1, chunk));
+  const { sumsStep, copy } = scratchOf(isa, narrow, chunks, cut.blocksPerUnit * cut.panelsPerUnit);
   const threadBytes = Math.ceil((copy + copied) / 64) * 64;
   const panelBytes = narrow ? narrowLayout(narrow, width).panelBytes : 4 * width * (source === 'panels' ? k : 1);
   const words = {

@@ -17,7 +17,7 @@ import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativeOperand, NativeProgram } from '../../program.ts';
-import { denseProduct } from '../matmul/index.ts';
+import { denseProduct, streamedBytes } from '../matmul/index.ts';
 import { widths } from '../row.ts';
 import { type Activation, activationsOf, type Layer, layers } from './cell.ts';
 import { argumentWords, emitRecurrence, type Shape, threadBytesOf } from './emit.ts';
@@ -25,9 +25,8 @@ import { directionFloats, packRecurrence, turned } from './pack.ts';
 
 type Width = (typeof widths)[number];
 
-/** Share of the processor's multiply-adds that a product with one row reaches, and what a gate's element costs, in multiply-adds. */
-const EFFICIENCY = 0.4;
-const ELEMENT_MACS = 40;
+/** Elements of the state before that a gate's element costs the time of, beside those that it is made from. */
+const GATE_ELEMENTS = 10;
 
 function recurrentKernel(op: string, layer: Layer, width: Width): NativeKernel {
   const inner = denseProduct(width.name);
@@ -54,14 +53,15 @@ function recurrentKernel(op: string, layer: Layer, width: Width): NativeKernel {
         macs: answer.macs + rows * columns * hidden,
         bytes: answer.bytes + states + 4 * rows * directions * hidden,
         resident: answer.resident + states,
-        recurrence: rows * columns * (hidden + ELEMENT_MACS),
+        // Each step of a sequence reads the weights of its direction.
+        streamedBefore: rows * directions * streamedBytes(4 * gates * hidden * (hidden + GATE_ELEMENTS)),
         chains: directions * x[call.attrs['layout'] ? 0 : 1]!,
       };
     },
     law: (work, rates) =>
       inner.law!(work, rates) +
       rates['call']! +
-      work['recurrence']! / (EFFICIENCY * rates['fma']! * Math.max(1, Math.min(rates['threads']!, work['chains']!))),
+      work['streamedBefore']! / (rates['bytes']! * Math.max(1, Math.min(rates['threads']!, work['chains']!))),
     prepare: (call, constants, engine) => prepare(inner, op, layer, width, call, constants, engine),
   };
 }
