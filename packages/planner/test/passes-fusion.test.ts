@@ -477,8 +477,8 @@ describe('fuse-epilogues', () => {
     await fuses([node('Add', 'u wide', 'y')], ['MatMul', 'Add']);
     await fuses([node('Mul', 'u u', 'y')], ['MatMul', 'Mul']);
     await fuses(
-      [node('Relu', 'u', 'v'), node('Neg', 'v', 'n'), node('Add', 'v n', 'y')],
-      ['MatMul+Relu', 'Neg', 'Add'],
+      [node('Relu', 'u', 'v'), node('Neg', 'v', 'n'), node('Floor', 'n', 'f'), node('Add', 'v f', 'y')],
+      ['MatMul+Relu', 'Neg', 'Floor', 'Add'],
     );
     await expectUntouched({ ...model(node('Relu', 'u', 'y')), outputs: ['u', 'y'] }, [fuseEpilogues]);
     const open = graph([x, input('r', ['n', 'seq', 4])], 'y', [product, node('Add', 'u r', 'y')], constants);
@@ -490,7 +490,18 @@ describe('fuse-epilogues', () => {
       node('Tanh', i === 0 ? 'u' : `t${i}`, i === 9 ? 'y' : `t${i + 1}`),
     );
     const tanhs = '+Tanh'.repeat(8);
-    await fuses(steps, [`MatMul${tanhs}`, 'Tanh', 'Tanh']);
+    await fuses(steps, [`MatMul${tanhs}`, 'Tanh+Tanh']);
+  });
+
+  it('makes chains of element-wise ops, of what products leave', async () => {
+    const chain = [node('Neg', 'r', 'a'), node('Mul', 'k a', 'b'), node('Sigmoid', 'b', 'c'), node('Add', 'u c', 'y')];
+    await fuses(chain, ['Neg+Mul+Sigmoid', 'MatMul+Add']);
+    // A chain does not take a product's own step away from it, and ends where the shape grows.
+    await fuses([node('Sub', 'r k', 'a'), node('Add', 'a u', 'y')], ['Sub', 'MatMul+Add']);
+    await fuses(
+      [node('Exp', 'r', 'a'), node('Add', 'a wide', 'b'), node('Add', 'b u', 'y')],
+      ['MatMul', 'Exp', 'Add+Add'],
+    );
   });
 
   it('counts operands behind those that a convolution may leave out, and makes biases of what is added to channels', async () => {

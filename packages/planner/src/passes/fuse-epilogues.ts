@@ -1,6 +1,6 @@
-/** What is done to each element of a product can be done before it is stored: biases, residuals, activations. */
+/** What is done to each element of a product, or of what is computed element by element, can be done before it is stored. */
 
-import { type EpilogueOp, type EpilogueStep, epilogueOps, type Node, schemaOf } from '@espalier/core';
+import { dtypes, type EpilogueOp, type EpilogueStep, epilogueOps, type Node, schemaOf } from '@espalier/core';
 import { Editor, isPlain, sameShape } from '../rewrite/editor.ts';
 import { otherInput, variesAlong } from '../rewrite/match.ts';
 import { renameInNode } from '../rewrite/names.ts';
@@ -10,16 +10,28 @@ import type { Pass } from './pass.ts';
 
 export const fuseEpilogues: Pass = {
   name: 'fuse-epilogues',
-  summary: 'does biases, residuals and activations where a product is stored',
+  summary: 'does biases, residuals and activations where a product is stored, and chains of element-wise ops at once',
   run(graph, context) {
     const editor = new Editor(graph, context);
-    for (const node of editor.nodes()) {
-      let grown: Node | undefined = isProduct(node) ? node : undefined;
-      while (grown) grown = absorbBias(editor, grown) ?? absorb(editor, grown);
+    // Products first: an element-wise op before one in a chain would leave it without what it can do for less.
+    for (const isHead of [isProduct, isElementwise(editor)]) {
+      for (const node of editor.nodes()) {
+        let grown: Node | undefined = isHead(node) ? node : undefined;
+        while (grown) grown = absorbBias(editor, grown) ?? absorb(editor, grown);
+      }
     }
     return editor.finish();
   },
 };
+
+/** Element-wise ops that can begin a chain beside those that can be in one. */
+const heads = ['Abs', 'Cast', 'Exp', 'Log', 'Max', 'Min', 'Neg', 'Pow', 'Reciprocal', 'Sqrt', 'Sum', 'Where'] as const;
+
+/** True for element-wise ops that give floats; chains of others are short. */
+const isElementwise =
+  (editor: Editor) =>
+  (node: Node): boolean =>
+    isPlain(node, ...epilogueOps, ...heads) && dtypes[editor.dtype(node.outputs[0]!)].kind === 'float';
 
 /** Longer chains are rare, and each step must be in every kernel that takes the chain whole. */
 const MOST_STEPS = 8;
