@@ -1,20 +1,9 @@
 /** Ops that move elements, against the scalar backend, at both widths and with guard pages. */
 
-import { createJsBackend } from '@espalier/backend-js';
-import { conformanceTests } from '@espalier/conformance';
-import { type Attributes, createEvaluator, type DType, dtypes, type Node, onnxOps, Tensor } from '@espalier/core';
-import { afterAll, describe, expect, it } from 'vitest';
-import { createNativeBackend, type NativeBackend, startEngine } from '../src/index.ts';
+import { type Attributes, type DType, dtypes, type Node, Tensor } from '@espalier/core';
+import { expect, it } from 'vitest';
 import { movement } from '../src/kernels/movement/index.ts';
-
-const started = startEngine();
-if ('reason' in started) it.skip(`kernels that move elements (${started.reason})`, () => {});
-const hasAvx512 = !('reason' in started) && started.features.has('avx512');
-if (!('reason' in started)) started.dispose();
-if (!hasAvx512) it.skip('kernels that move elements at 512 bits (the processor has no AVX-512)', () => {});
-
-const names = new Set(movement.map(({ name }) => name));
-const js = createEvaluator(createJsBackend(), onnxOps);
+import { describeKernels } from './kernels.ts';
 
 /** Every element different, as far as its bits go. */
 function counted(dims: readonly number[], dtype: DType = 'float32'): Tensor {
@@ -28,165 +17,132 @@ function counted(dims: readonly number[], dtype: DType = 'float32'): Tensor {
 const ints = (values: readonly number[], dims = [values.length]): Tensor =>
   new Tensor('int64', BigInt64Array.from(values, BigInt), dims);
 
-const suites = [
-  { isa: 'avx512', mask: [] },
-  { isa: 'avx2', mask: ['avx512'] },
-] as const;
-
-for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suites.slice(1)) {
-  describe(`kernels that move elements for ${isa}`, () => {
-    const whole = createNativeBackend({ mask, guard: true }) as NativeBackend;
-    const kernels = whole.kernels.filter(({ name }) => names.has(name) && name.endsWith(`__${isa}`));
-    const backend = { ...whole, kernels };
-    const native = createEvaluator(backend, onnxOps);
-    afterAll(() => whole.dispose());
-
-    it('has each of them in the table', () => expect(2 * kernels.length).toBe(names.size));
-
-    for (const { name, run, skip } of conformanceTests(backend, { runs: 4 })) {
-      // It records 10^5 steps, which to bind takes longer than it allows; test/engine.test.ts aborts a list of this backend.
-      if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
-    }
-
-    /** The backend with all inputs but the first known to its kernels beforehand. */
-    const knowing = (inputs: readonly Tensor[]) => {
-      const constants = inputs.map((tensor, i) =>
-        i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
-      );
-      const informed = kernels.map((kernel): typeof kernel => ({
-        ...kernel,
-        work: (call, at) => kernel.work(call, at, constants),
-        prepare: (call, _, context) => kernel.prepare!(call, constants, context),
-      }));
-      return createEvaluator({ ...backend, kernels: informed }, onnxOps);
+describeKernels('kernels that move elements', movement, 4, ({ native, knowing, js }) => {
+  async function same(op: string, inputs: readonly Tensor[], attrs: Attributes = {}) {
+    const node: Node = {
+      name: op.toLowerCase(),
+      op,
+      domain: '',
+      inputs: inputs.map((_, i) => `i${i}`),
+      outputs: ['o'],
+      attrs,
     };
+    const [[wanted], [got]] = [await js(node, inputs), await knowing(inputs)(node, inputs)];
+    expect(got!.dims).toEqual(wanted!.dims);
+    expect(Buffer.compare(got!.bytes, wanted!.bytes), `${op} of [${inputs[0]!.dims}]`).toBe(0);
+  }
 
-    async function same(op: string, inputs: readonly Tensor[], attrs: Attributes = {}) {
-      const node: Node = {
-        name: op.toLowerCase(),
-        op,
-        domain: '',
-        inputs: inputs.map((_, i) => `i${i}`),
-        outputs: ['o'],
-        attrs,
-      };
-      const [[wanted], [got]] = [await js(node, inputs), await knowing(inputs)(node, inputs)];
-      expect(got!.dims).toEqual(wanted!.dims);
-      expect(Buffer.compare(got!.bytes, wanted!.bytes), `${op} of [${inputs[0]!.dims}]`).toBe(0);
-    }
-
-    it.each([
-      [
-        [64, 64],
-        [1, 0],
-      ],
-      [
-        [67, 33],
-        [1, 0],
-      ],
-      [
-        [17, 16],
-        [1, 0],
-      ],
-      [
-        [3, 1000],
-        [1, 0],
-      ],
-      [
-        [1000, 3],
-        [1, 0],
-      ],
-      [
-        [5, 70, 90],
-        [0, 2, 1],
-      ],
-      [
-        [5, 70, 90],
-        [2, 1, 0],
-      ],
-      [
-        [70, 5, 90],
-        [1, 2, 0],
-      ],
-      [
-        [2, 12, 33, 32],
-        [0, 2, 1, 3],
-      ],
-      [
-        [2, 33, 12, 32],
-        [0, 2, 3, 1],
-      ],
-      [
-        [40, 3, 50, 2],
-        [2, 1, 0, 3],
-      ],
-      [
-        [30, 40, 4],
-        [1, 0, 2],
-      ],
-      [
-        [1, 1, 257],
-        [2, 0, 1],
-      ],
-      [
-        [600, 700],
-        [1, 0],
-      ],
-      [
-        [0, 7],
-        [1, 0],
-      ],
-    ])('turns %j by %j, of any size of element', async (dims, perm) => {
-      for (const dtype of ['uint8', 'int16', 'float32', 'int64'] as const)
-        await same('Transpose', [counted(dims, dtype)], { perm });
-    });
-
-    it('copies what takes many units', async () => {
-      const [a, b] = [counted([7, 300, 333]), counted([7, 211, 333])];
-      await same('Concat', [a, b], { axis: 1 });
-      await same('Slice', [
-        a,
-        ...[
-          [1, 2, 330],
-          [7, 300, -400],
-          [0, 1, 2],
-          [2, 1, -3],
-        ].map((list) => ints(list)),
-      ]);
-      await same('Expand', [counted([300, 1], 'uint8'), ints([5, 300, 1001])]);
-      await same('Tile', [counted([30, 7]), ints([50, 31])]);
-      await same('Pad', [counted([30, 70]), ints([3, -2, 200, 65])]);
-      await same('Gather', [counted([500, 385]), ints(Array.from({ length: 1000 }, (_, i) => (i * 37) % 500))]);
-    });
-
-    it('says which index is out of range', async () => {
-      const data = counted([3, 5]);
-      for (const [op, indices, attrs] of [
-        ['Gather', ints([0, 5]), { axis: 1 }],
-        ['Gather', ints([-6, 0]), { axis: 1 }],
-        ['Gather', ints([2 ** 40]), { axis: 0 }],
-        ['GatherND', ints([0, 4, 3, 0], [2, 2]), {}],
-        ['GatherND', ints([0, -6], [1, 2]), {}],
-      ] as const) {
-        const node: Node = { name: 'look', op, domain: '', inputs: ['x', 'i'], outputs: ['y'], attrs };
-        const [wanted, got] = [js, native].map((evaluate) => evaluate(node, [data, indices]).catch((e: Error) => e));
-        expect(await got).toMatchObject({
-          code: 'BAD_INPUT',
-          node: 'look',
-          message: ((await wanted) as Error).message,
-        });
-      }
-      const scatter: Node = {
-        name: 'put',
-        op: 'ScatterND',
-        domain: '',
-        inputs: ['x', 'i', 'u'],
-        outputs: ['y'],
-        attrs: {},
-      };
-      await expect(native(scatter, [data, ints([1, 3], [2, 1]), counted([2, 5])])).rejects.toThrow(
-        'put (ScatterND): the index 3 is out of range for axis 0 of extent 3',
-      );
-    });
+  it.each([
+    [
+      [64, 64],
+      [1, 0],
+    ],
+    [
+      [67, 33],
+      [1, 0],
+    ],
+    [
+      [17, 16],
+      [1, 0],
+    ],
+    [
+      [3, 1000],
+      [1, 0],
+    ],
+    [
+      [1000, 3],
+      [1, 0],
+    ],
+    [
+      [5, 70, 90],
+      [0, 2, 1],
+    ],
+    [
+      [5, 70, 90],
+      [2, 1, 0],
+    ],
+    [
+      [70, 5, 90],
+      [1, 2, 0],
+    ],
+    [
+      [2, 12, 33, 32],
+      [0, 2, 1, 3],
+    ],
+    [
+      [2, 33, 12, 32],
+      [0, 2, 3, 1],
+    ],
+    [
+      [40, 3, 50, 2],
+      [2, 1, 0, 3],
+    ],
+    [
+      [30, 40, 4],
+      [1, 0, 2],
+    ],
+    [
+      [1, 1, 257],
+      [2, 0, 1],
+    ],
+    [
+      [600, 700],
+      [1, 0],
+    ],
+    [
+      [0, 7],
+      [1, 0],
+    ],
+  ])('turns %j by %j, of any size of element', async (dims, perm) => {
+    for (const dtype of ['uint8', 'int16', 'float32', 'int64'] as const)
+      await same('Transpose', [counted(dims, dtype)], { perm });
   });
-}
+
+  it('copies what takes many units', async () => {
+    const [a, b] = [counted([7, 300, 333]), counted([7, 211, 333])];
+    await same('Concat', [a, b], { axis: 1 });
+    await same('Slice', [
+      a,
+      ...[
+        [1, 2, 330],
+        [7, 300, -400],
+        [0, 1, 2],
+        [2, 1, -3],
+      ].map((list) => ints(list)),
+    ]);
+    await same('Expand', [counted([300, 1], 'uint8'), ints([5, 300, 1001])]);
+    await same('Tile', [counted([30, 7]), ints([50, 31])]);
+    await same('Pad', [counted([30, 70]), ints([3, -2, 200, 65])]);
+    await same('Gather', [counted([500, 385]), ints(Array.from({ length: 1000 }, (_, i) => (i * 37) % 500))]);
+  });
+
+  it('says which index is out of range', async () => {
+    const data = counted([3, 5]);
+    for (const [op, indices, attrs] of [
+      ['Gather', ints([0, 5]), { axis: 1 }],
+      ['Gather', ints([-6, 0]), { axis: 1 }],
+      ['Gather', ints([2 ** 40]), { axis: 0 }],
+      ['GatherND', ints([0, 4, 3, 0], [2, 2]), {}],
+      ['GatherND', ints([0, -6], [1, 2]), {}],
+    ] as const) {
+      const node: Node = { name: 'look', op, domain: '', inputs: ['x', 'i'], outputs: ['y'], attrs };
+      const [wanted, got] = [js, native].map((evaluate) => evaluate(node, [data, indices]).catch((e: Error) => e));
+      expect(await got).toMatchObject({
+        code: 'BAD_INPUT',
+        node: 'look',
+        message: ((await wanted) as Error).message,
+      });
+    }
+    const scatter: Node = {
+      name: 'put',
+      op: 'ScatterND',
+      domain: '',
+      inputs: ['x', 'i', 'u'],
+      outputs: ['y'],
+      attrs: {},
+    };
+    await expect(native(scatter, [data, ints([1, 3], [2, 1]), counted([2, 5])])).rejects.toThrow(
+      'put (ScatterND): the index 3 is out of range for axis 0 of extent 3',
+    );
+  });
+});
