@@ -28,8 +28,10 @@ import {
   rsi,
   type Vector,
   xmm,
+  zmm,
 } from '@espalier/x64';
 import { MOST_OPERANDS } from '../matmul/epilogue.ts';
+import { emitTileConfiguration, emitTileProduct, TILE_ROWS, TILE_STEPS, tileRegisters } from '../tiles.ts';
 import { emitFinish, type Finish } from './finish.ts';
 import { type DotIsa, elementBytes, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
 
@@ -160,6 +162,7 @@ class Emission implements Frame {
     this.range('columnGroups', 'panelsPerUnit', 'panels', 'panelStart', 'panelEnd');
     a.mov(rdx, rax);
     this.storeRange('batchesPerUnit', 'batch', 'batch', 'batchEnd');
+    if (this.isa.tileSteps !== undefined) this.configureTiles();
     const nextBatch = a.here();
     a.mov(rax, thread, this.local('batch'));
     a.imuli(rax, rax, 8 * words);
@@ -266,13 +269,14 @@ class Emission implements Frame {
     this.locateBlock();
     const finish = a.label();
     const labels = shape.rows.map(() => a.label());
-    shape.rows.slice(1).forEach((rows, i) => {
-      a.cmpi(rcx, rows);
-      a.je(labels[i + 1]!);
-    });
+    for (let i = labels.length - 1; i > 0; i--) {
+      a.cmpi(rcx, shape.rows[i]!);
+      a.jbe(labels[i]!);
+    }
     shape.rows.forEach((rows, i) => {
       a.bind(labels[i]!);
-      this.product(rows, vectors);
+      if (isa.tileSteps === undefined) this.product(rows, vectors);
+      else this.tileProduct(rows > TILE_ROWS);
       if (i < labels.length - 1) a.jmp(finish);
     });
     a.bind(finish);
@@ -305,13 +309,16 @@ class Emission implements Frame {
     a.imul(r8, aRow);
     a.add(r8, thread, this.local('a'));
     a.lea(aRow3, at(aRow, aRow, 2));
-    for (let i = 1; i < Math.ceil(Math.max(...shape.rows) / 4); i++) a.lea(rowBases[i]!, at(rowBases[i - 1]!, aRow, 4));
+    if (isa.tileSteps === undefined)
+      for (let i = 1; i < Math.ceil(Math.max(...shape.rows) / 4); i++)
+        a.lea(rowBases[i]!, at(rowBases[i - 1]!, aRow, 4));
     a.mov(rax, thread, this.local('panel'));
     a.mov(bAt, args, this.argument('panelBytes'));
     a.imul(bAt, rax);
     a.add(bAt, thread, this.local('b'));
     a.imuli(rbp, rax, 4 * panelColumns(isa));
     a.add(rbp, thread, this.local('parameters'));
+    if (isa.tileSteps !== undefined) this.locateTiles();
     if (!shape.bZero) return;
     a.shl(rsi, 2);
     a.add(rsi, thread, this.local('rowTerms'));
@@ -376,6 +383,79 @@ class Emission implements Frame {
       for (let v = 0; v < vectors; v++) a.vmovups(thread, this.sumsOffset(r, v), sum(0, r, v));
   }
 
+  /** For the tallest blocks. */
+  private configureTiles(): void {
+    const { a } = this;
+    a.mov(rcx, args, this.argument('blockRows'));
+    // One row more where there are tall blocks: carry says that there are none.
+    a.cmpi(qword(args), this.argument('tallBlocks'), 1);
+    a.sbbi(rcx, -1);
+    emitTileConfiguration(a, rcx);
+  }
+
+  /** The block's lower half, and what it fetches of the next panel. Changes rax. */
+  private locateTiles(): void {
+    const { a } = this;
+    const { aAt, lowerAt, aheadAt } = tileRegisters;
+    a.mov(lowerAt, aRow);
+    a.shl(lowerAt, Math.log2(TILE_ROWS));
+    a.add(lowerAt, aAt);
+    a.mov(aheadAt, thread, this.local('block'));
+    a.sub(aheadAt, thread, this.local('blockStart'));
+    a.mov(rax, args, this.argument('panelBytes'));
+    a.imul(aheadAt, rax);
+    a.shr(aheadAt, 2);
+    a.add(aheadAt, rax);
+    a.add(aheadAt, bAt);
+  }
+
+  /** The sums of a block by tiles. */
+  private tileProduct(isTall: boolean): void {
+    const { a, shape } = this;
+    const { given, signed } = shape.aZero;
+    const isContinued = given || signed || shape.bZero;
+    if (isContinued) this.firstTileSums();
+    a.mov(rcx, args, this.argument('steps'));
+    a.shr(rcx, Math.log2(TILE_STEPS));
+    emitTileProduct(a, { product: 'tdpbusd', isTall, isContinued }, rbx);
+  }
+
+  /** What {@link firstSums} puts into registers, into memory. */
+  private firstTileSums(): void {
+    const { a, shape } = this;
+    const columns = [zmm(0), zmm(1)];
+    const factors = [zmm(2), zmm(3)];
+    const [t, x] = [zmm(4), zmm(5)];
+    emitZeroPoint(a, shape.aZero, args, this.argument('aZero'));
+    a.neg(eax);
+    a.vpbroadcastd(t, eax);
+    columns.forEach((column, v) => {
+      a.vpmulld(column, t, at(rbp), 64 * v);
+    });
+    if (shape.bZero) {
+      a.mov(rax, args, this.argument('columnWords'));
+      a.lea(rax, at(rbp, rax, 8));
+      factors.forEach((factor, v) => {
+        a.vmovups(factor, at(rax), 64 * v);
+      });
+    }
+    a.mov(rcx, thread, this.local('rows'));
+    a.mov(rdx, rbx);
+    const row = a.here();
+    if (shape.bZero) a.vpbroadcastd(t, at(rsi));
+    columns.forEach((column, v) => {
+      if (shape.bZero) {
+        a.vpmulld(x, t, factors[v]!);
+        a.vpsubd(x, column, x);
+      }
+      a.vmovups(at(rdx), 64 * v, shape.bZero ? x : column);
+    });
+    if (shape.bZero) a.addi(rsi, 4);
+    a.addi(rdx, 128);
+    a.dec(rcx);
+    a.jnz(row);
+  }
+
   private sumsOffset(row: number, vector: number): number {
     return (2 * row + vector) * 4 * lanesOf(this.isa);
   }
@@ -432,6 +512,9 @@ export function emitZeroPoint(a: Assembler, { given, signed }: Shape['aZero'], b
 
 /** Bytes of a row of A of `k` elements in tiles, where it is laid out anew: rows do not evict each other from the first-level cache. */
 export function rowBytes(isa: DotIsa, k: number): number {
-  const bytes = Math.ceil((k * elementBytes(isa)) / 64) * 64;
+  const lines = Math.ceil((k * elementBytes(isa)) / 64);
+  // Tiles read a line of each of sixteen rows at once.
+  if (isa.tileSteps !== undefined) return 64 * (lines | 1);
+  const bytes = 64 * lines;
   return bytes % 2048 === 0 ? bytes + 64 : bytes;
 }

@@ -6,6 +6,7 @@
 import { type Address, type Assembler, type Vector, ymm, zmm } from '@espalier/x64';
 import type { NativeFeature } from '../../cpu.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
+import { BLOCK_ROWS, TILE_STEPS } from '../tiles.ts';
 
 export interface DotIsa {
   readonly name: string;
@@ -18,6 +19,8 @@ export interface DotIsa {
   readonly depth: 2 | 4;
   /** Registers that rows of the first operand are broadcast into, behind the sums and two for the second. */
   readonly broadcasts: number;
+  /** Tiles of AMX hold the sums, and take so many steps at once: panels and rows of the first operand are filled up. */
+  readonly tileSteps?: number;
   /** Multiply-adds in a second of one thread. */
   rate(rates: Readonly<Record<string, number>>): number;
   /** Weights as {@link DotIsa.dot} takes them: `depth` for each sum of a vector. */
@@ -45,6 +48,16 @@ export const avx512vnni: DotIsa = {
   rate: ({ dot }) => dot!,
   loadWeights: (a, to, address, offset) => a.vmovups(to, address, offset),
   dot: (a, sum, x, w) => a.vpdpbusd(sum, x, w),
+};
+
+/** Vectors only for what is around the product. Tiles reach less of their limit, as they wait for what they load. */
+export const amx: DotIsa = {
+  ...avx512vnni,
+  name: 'amxint8',
+  requires: ['avx512', 'avx512-vnni', 'amx-int8'],
+  rows: BLOCK_ROWS,
+  tileSteps: TILE_STEPS,
+  rate: ({ amx }) => 0.65 * amx!,
 };
 
 /** @param isEvex encodes it as AVX-512 has it: the same instruction on processors that lack the other encoding, for tests */

@@ -46,7 +46,8 @@ export interface Packing {
 }
 
 export function packing(isa: DotIsa, k: number, n: number): Packing {
-  const steps = Math.ceil(k / isa.depth);
+  const { tileSteps = 1 } = isa;
+  const steps = Math.ceil(k / isa.depth / tileSteps) * tileSteps;
   const panels = Math.ceil(n / panelColumns(isa));
   const panelBytes = steps * stepBytes(isa);
   const columns = panels * panelColumns(isa);
@@ -222,6 +223,7 @@ export function emitPack(isa: DotIsa, { isSigned, scale, zeroPoint }: PackShape)
   a.subi(r12, depth);
   a.ja(step);
   a.bind(packed);
+  if (isa.tileSteps !== undefined) emitClearRest(a, isa);
 
   // rbx: the parameters of the panel's columns; r12: bytes from one kind to the next.
   a.add(rbx, args, argument('parameters'));
@@ -254,6 +256,22 @@ export function emitPack(isa: DotIsa, { isSigned, scale, zeroPoint }: PackShape)
   a.jb(parameter);
   a.ret();
   return a.finish().slice();
+}
+
+/** Zeros from r9 on to the end of the panel at rsi: whatever rows of A hold there, tiles add nothing. Changes rax. */
+function emitClearRest(a: Assembler, isa: DotIsa): void {
+  const [loop, done] = [a.label(), a.label()];
+  const zero = register(isa, 0);
+  a.mov(rax, at(rdi), 8 * packWords.indexOf('panelBytes'));
+  a.add(rax, rsi);
+  a.vxorps(zero, zero, zero);
+  a.bind(loop);
+  a.cmp(r9, rax);
+  a.jae(done);
+  for (let i = 0; i < stepBytes(isa); i += weightBytes(isa)) a.vmovups(at(r9), i, zero);
+  a.addi(r9, stepBytes(isa));
+  a.jmp(loop);
+  a.bind(done);
 }
 
 /** 1 as a float32. */
