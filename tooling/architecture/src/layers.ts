@@ -1,7 +1,7 @@
 // The agreed order of packages. A package imports only from layers above its own in this list, never from its own layer,
 // so importers, compressors and backends never know each other.
 export const layers: readonly (readonly RegExp[])[] = [
-  [/^@espalier\/core$/, /^@espalier\/x64$/],
+  [/^@espalier\/core$/, /^@espalier\/x64$/, /^@espalier\/wasm$/],
   [/^@espalier\/formats$/],
   [/^@espalier\/planner$/],
   [/^@espalier\/runtime$/],
@@ -15,7 +15,7 @@ export const layers: readonly (readonly RegExp[])[] = [
 ];
 
 /** Packages that may import nothing of ours, whatever their layer. */
-export const alone: readonly string[] = ['@espalier/core', '@espalier/x64'];
+export const alone: readonly string[] = ['@espalier/core', '@espalier/x64', '@espalier/wasm'];
 
 /** Packages that do not run in a browser: all others import no Node module statically. */
 export const nodeOnly: readonly string[] = ['@espalier/backend-native', '@espalier/server', '@espalier/cli'];

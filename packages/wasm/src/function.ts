@@ -1,0 +1,251 @@
+/** A function being written. */
+
+import { Bytes, typeCodes, type ValueType } from './bytes.ts';
+import { type Instructions, methodsOf, type Value, type Writer } from './instructions.ts';
+
+/** A local of a function, or one of its parameters. */
+export interface Local<T extends ValueType = ValueType> {
+  readonly type: T;
+  readonly index: number;
+  get(): Value<T>;
+  set(value: Value<T>): void;
+  /** Sets it and leaves the value. */
+  tee(value: Value<T>): Value<T>;
+}
+
+/** What branches go to: behind a block or an if, to the start of a loop. */
+export interface Label {
+  readonly depth: number;
+}
+
+/** A function of a module, to be called or exported. */
+export interface Func<
+  P extends readonly ValueType[] = readonly ValueType[],
+  R extends ValueType | undefined = undefined,
+> {
+  readonly index: number;
+  readonly params: P;
+  readonly result: R;
+}
+
+export type Operands<P extends readonly ValueType[]> = { readonly [I in keyof P]: Value<P[I]> };
+
+const EMPTY = 0x40;
+
+class Structured implements Writer {
+  readonly code = new Bytes();
+  private readonly types: ValueType[] = [];
+  private readonly params: number;
+  private depth = 0;
+
+  constructor(params: readonly ValueType[]) {
+    this.types.push(...params);
+    this.params = params.length;
+  }
+
+  param(index: number): Local {
+    return this.at(index);
+  }
+
+  local<T extends ValueType>(type: T): Local<T> {
+    return this.at(this.types.push(type) - 1) as Local<T>;
+  }
+
+  i32_const(value: number): Value<'i32'> {
+    this.code.byte(0x41);
+    this.code.s64(BigInt(value | 0));
+    return undefined as never;
+  }
+
+  i64_const(value: bigint): Value<'i64'> {
+    this.code.byte(0x42);
+    this.code.s64(BigInt.asIntN(64, value));
+    return undefined as never;
+  }
+
+  f32_const(value: number): Value<'f32'> {
+    this.code.byte(0x43);
+    this.code.bytes(new Uint8Array(Float32Array.of(value).buffer));
+    return undefined as never;
+  }
+
+  f64_const(value: number): Value<'f64'> {
+    this.code.byte(0x44);
+    this.code.bytes(new Uint8Array(Float64Array.of(value).buffer));
+    return undefined as never;
+  }
+
+  /** @param lanes 16 bytes, as any typed array */
+  v128_const(lanes: ArrayBufferView): Value<'v128'> {
+    const bytes = new Uint8Array(lanes.buffer, lanes.byteOffset, lanes.byteLength);
+    if (bytes.length !== 16) throw new TypeError(`v128.const takes 16 bytes, not ${bytes.length}`);
+    this.code.bytes([0xfd, 12]);
+    this.code.bytes(bytes);
+    return undefined as never;
+  }
+
+  /** Bytes of `a` (0 to 15) and `b` (16 to 31) by position. */
+  i8x16_shuffle(_a: Value<'v128'>, _b: Value<'v128'>, from: readonly number[]): Value<'v128'> {
+    if (from.length !== 16) throw new TypeError(`i8x16.shuffle takes 16 positions, not ${from.length}`);
+    this.code.bytes([0xfd, 13]);
+    this.code.bytes(from);
+    return undefined as never;
+  }
+
+  /** `yes` where the condition is not 0. */
+  select<T extends ValueType>(_yes: Value<T>, _no: Value<T>, _condition: Value<'i32'>): Value<T> {
+    this.code.byte(0x1b);
+    return undefined as never;
+  }
+
+  drop(_value: Value): void {
+    this.code.byte(0x1a);
+  }
+
+  memory_copy(_to: Value<'i32'>, _from: Value<'i32'>, _bytes: Value<'i32'>): void {
+    this.code.bytes([0xfc, 10, 0, 0]);
+  }
+
+  memory_fill(_to: Value<'i32'>, _byte: Value<'i32'>, _bytes: Value<'i32'>): void {
+    this.code.bytes([0xfc, 11, 0]);
+  }
+
+  memory_size(): Value<'i32'> {
+    this.code.bytes([0x3f, 0]);
+    return undefined as never;
+  }
+
+  memory_grow(_pages: Value<'i32'>): Value<'i32'> {
+    this.code.bytes([0x40, 0]);
+    return undefined as never;
+  }
+
+  atomic_fence(): void {
+    this.code.bytes([0xfe, 3, 0]);
+  }
+
+  unreachable(): void {
+    this.code.byte(0);
+  }
+
+  nop(): void {
+    this.code.byte(1);
+  }
+
+  /** Ends the function, with what lies on the stack where it has a result. */
+  return(_value?: Value): void {
+    this.code.byte(0x0f);
+  }
+
+  block(body: (behind: Label) => void): void {
+    this.nested(0x02, body);
+  }
+
+  loop(body: (start: Label) => void): void {
+    this.nested(0x03, body);
+  }
+
+  if(_condition: Value<'i32'>, yes: (behind: Label) => void, no?: (behind: Label) => void): void {
+    const label = this.open(0x04);
+    yes(label);
+    if (no) {
+      this.code.byte(0x05);
+      no(label);
+    }
+    this.close();
+  }
+
+  br(to: Label): void {
+    this.code.byte(0x0c);
+    this.code.u32(this.depth - to.depth);
+  }
+
+  br_if(to: Label, _condition: Value<'i32'>): void {
+    this.code.byte(0x0d);
+    this.code.u32(this.depth - to.depth);
+  }
+
+  /** Goes to one of `labels` by number, to `otherwise` beyond them. */
+  br_table(labels: readonly Label[], otherwise: Label, _index: Value<'i32'>): void {
+    this.code.byte(0x0e);
+    this.code.u32(labels.length);
+    for (const label of [...labels, otherwise]) this.code.u32(this.depth - label.depth);
+  }
+
+  call<P extends readonly ValueType[], R extends ValueType | undefined>(
+    { index }: Func<P, R>,
+    ..._operands: Operands<P>
+  ): R extends ValueType ? Value<R> : void {
+    this.code.byte(0x10);
+    this.code.u32(index);
+    return undefined as never;
+  }
+
+  /** Locals, then the code. */
+  finish(): Uint8Array<ArrayBuffer> {
+    const body = new Bytes();
+    const runs: [ValueType, number][] = [];
+    for (const type of this.types.slice(this.params)) {
+      const last = runs.at(-1);
+      if (last?.[0] === type) last[1]++;
+      else runs.push([type, 1]);
+    }
+    body.u32(runs.length);
+    for (const [type, count] of runs) {
+      body.u32(count);
+      body.byte(typeCodes[type]);
+    }
+    body.bytes(this.code.view());
+    body.byte(0x0b);
+    return body.view();
+  }
+
+  private nested(opcode: number, body: (label: Label) => void): void {
+    body(this.open(opcode));
+    this.close();
+  }
+
+  private open(opcode: number): Label {
+    this.code.byte(opcode);
+    this.code.byte(EMPTY);
+    return { depth: ++this.depth };
+  }
+
+  private close(): void {
+    this.code.byte(0x0b);
+    this.depth--;
+  }
+
+  private at(index: number): Local {
+    const { code } = this;
+    const write = (opcode: number): never => {
+      code.byte(opcode);
+      code.u32(index);
+      return undefined as never;
+    };
+    return {
+      type: this.types[index]!,
+      index,
+      get: () => write(0x20),
+      set: () => write(0x21),
+      tee: () => write(0x22),
+    };
+  }
+}
+
+Object.assign(Structured.prototype, methodsOf());
+
+/**
+ * Writes the body of a function: each method appends one instruction. Operands are written when they are evaluated, so nesting calls
+ * gives the order of the stack, and TypeScript checks what is on it:
+ *
+ * ```ts
+ * sum.set(f.f32x4_add(sum.get(), f.f32x4_mul(f.v128_load(p.get()), f.v128_load(p.get(), 16))));
+ * ```
+ *
+ * A value must be used where it stands, once, in order: what is needed twice goes into a local. Names are the specification's with
+ * `_` for `.`.
+ */
+export type FunctionBuilder = Structured & Instructions;
+
+export const FunctionBuilder = Structured as unknown as new (params: readonly ValueType[]) => FunctionBuilder;
