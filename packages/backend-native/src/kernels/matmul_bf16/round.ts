@@ -1,23 +1,6 @@
 /** Float32 to bfloat16: rows of A in each run, weights once. */
 
-import {
-  type Assembler,
-  at,
-  eax,
-  type Gpr,
-  k1,
-  k2,
-  r8,
-  r9,
-  r10,
-  rax,
-  rbp,
-  rcx,
-  rdi,
-  rsi,
-  ZERO,
-  zmm,
-} from '@espalier/x64';
+import { type Assembler, at, eax, k1, k2, r8, r9, r10, rax, rbp, rcx, rdi, rsi, ZERO, zmm } from '@espalier/x64';
 import type { NativeBuffer } from '../../memory.ts';
 import { PANEL_COLUMNS, PANEL_ROW_BYTES } from '../tiles.ts';
 
@@ -54,7 +37,8 @@ export function emitRound(a: Assembler, k: number): void {
     a.vmovups(zmm(0), at(from), 64);
     a.vcvtne2ps2bf16(zmm(0), zmm(0), at(from));
     a.vmovups(at(to), 0, zmm(0));
-    advance(a, from, to);
+    a.addi(from, 4 * LINE);
+    a.addi(to, 2 * LINE);
     a.dec(rcx);
     a.jnz(line);
   }
@@ -68,11 +52,6 @@ export function emitRound(a: Assembler, k: number): void {
   a.dec(rbp);
   a.jnz(nextRow);
   a.ret();
-}
-
-function advance(a: Assembler, from: Gpr, to: Gpr): void {
-  a.addi(from, 4 * LINE);
-  a.addi(to, 2 * LINE);
 }
 
 export const packedBytes = (steps: number, n: number): number => Math.ceil(n / PANEL_COLUMNS) * steps * PANEL_ROW_BYTES;
