@@ -68,7 +68,6 @@ export const entryWords = ['a', 'rowTerms', 'b', 'parameters', 'y'] as const;
 /** What a unit keeps in memory, behind its tile of sums; the entry of the current matrix comes last. */
 const localWords = [
   'tail',
-  'tailBytes',
   'batch',
   'batchEnd',
   'panel',

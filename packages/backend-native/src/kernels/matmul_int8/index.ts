@@ -176,7 +176,6 @@ function matrixOf({ inputs }: Op, constants: Constants): Matrix {
 
 /** What follows from the sizes of a call. */
 interface Layout {
-  readonly m: number;
   readonly k: number;
   readonly n: number;
   readonly cut: Partition;
@@ -359,7 +358,7 @@ function layOut(isa: DotIsa, dims: readonly (readonly number[])[], threads: numb
   const termsAt = rowsAt + align((rows + (isa.tileSteps === undefined ? 0 : 1)) * pitch);
   const packedAt = termsAt + align(4 * rows);
   return {
-    ...{ m, k, n, cut, packing: parts, rows, pitch, matrices, rowSteps },
+    ...{ k, n, cut, packing: parts, rows, pitch, matrices, rowSteps },
     offsets: Array.from({ length: batch }, (_, i) => offsets(i)),
     ...{ rowsAt, termsAt, packedAt, scratch: packedAt + (packs ? matrices * parts.bytes : 0) },
   };
