@@ -85,7 +85,10 @@ for (; done < cases && Date.now() < until; done++) {
     return same;
   });
   console.log(`${describe(small)}\n${last}\nAgain: npm run fuzz -- --seed ${seed + done} --cases 1`);
-  if (!values.keep) break;
+  if (!values.keep) {
+    done++;
+    break;
+  }
 }
 worker?.kill();
 const calls = [...ran.values()].reduce((a, b) => a + b, 0);

@@ -84,7 +84,8 @@ function layOut(
     const chosen = x!.dims.flatMap((_, axis) => (axes.includes(axis) === isFolded ? [axis] : []));
     const merged = mergeAxes(
       chosen.map((axis) => x!.dims[axis]!),
-      strides.map((each) => chosen.map((axis) => 4 * each[axis]!)),
+      // Along folded axes the result stays where it is; a stride of its own would keep them from being one.
+      strides.map((each, i) => chosen.map((axis) => (isFolded && i === 0 ? 0 : 4 * each[axis]!))),
     );
     const isApart = isFolded === inner && merged[0]!.strides[1] !== 4;
     return isApart ? [{ extent: 1, strides: [4, 4] }, ...merged] : merged;
