@@ -86,7 +86,7 @@ describe.skipIf(masks.length === 0)('float32 products', () => {
         ({ op, requires }) => ['MatMul', 'DequantizeMatMul'].includes(op) && requires!.includes(isa),
       );
       if (threads === 2) {
-        for (const test of conformanceTests({ ...backend, kernels }, { runs: 40 }))
+        for (const test of conformanceTests({ ...backend, kernels }, { runs: 20 }))
           it.skipIf(test.skip)(test.name, test.run);
       }
 

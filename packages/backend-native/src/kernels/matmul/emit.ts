@@ -32,7 +32,7 @@ import {
 } from '@espalier/x64';
 import { type Epilogue, emitSteps, MOST_OPERANDS } from './epilogue.ts';
 import { type Isa, panelWidth } from './isa.ts';
-import { emitWiden, isWhole, type Narrow, narrowLayout } from './narrow.ts';
+import { emitWiden, isRowwise, isWhole, type Narrow, narrowLayout } from './narrow.ts';
 
 /** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
 export const argumentWords = [
@@ -91,7 +91,7 @@ const MOST_STEPS = 448;
 export function chunkOf(k: number, narrow?: Narrow): number {
   // Where rows of A are copied it is done in wholes of these.
   const least = (4 * k) % CONFLICT_BYTES === 0 ? COPY_BYTES / 4 : UNROLL;
-  const isGrouped = narrow && narrow.group > 1 && !isWhole(narrow);
+  const isGrouped = narrow && !isRowwise(narrow) && !isWhole(narrow);
   const multiple = isGrouped ? leastCommonMultiple(narrow.group, least) : least;
   const chunks = Math.max(1, Math.ceil(k / MOST_STEPS));
   return Math.min(k, Math.ceil(k / chunks / multiple) * multiple);
@@ -367,6 +367,7 @@ class Emission {
     const { a, isa, panelBytes, vectorBytes } = this;
     const target = rsi;
     const spare = isa.register(WIDENED);
+    const { stepBytes } = narrowLayout(this.narrow!, panelWidth(isa));
     a.lea(target, thread, LOCAL_BYTES);
     const step = (u: number): void => {
       const to = Array.from({ length: vectors }, (_, v) => isa.register((u * vectors + v) % WIDENED));
@@ -375,17 +376,10 @@ class Emission {
     };
     this.narrowGroups(() =>
       this.rounds(step, (steps) => {
-        a.addi(bAt, steps * this.narrowRowBytes());
+        a.addi(bAt, steps * stepBytes);
         a.addi(target, steps * panelBytes);
       }),
     );
-  }
-
-  /** Bytes from one row of narrow weights to the next. */
-  private narrowRowBytes(): number {
-    const { group, k } = this.narrow!;
-    const { rowBytes, groupBytes } = narrowLayout(this.narrow!, panelWidth(this.isa));
-    return group === 1 && k > 1 ? groupBytes : rowBytes;
   }
 
   /**
@@ -395,10 +389,10 @@ class Emission {
   private narrowGroups(body: () => void): void {
     const { a, isa } = this;
     const narrow = this.narrow!;
-    const { paramBytes, groupBytes } = narrowLayout(narrow, panelWidth(isa));
+    const { paramBytes, groupBytes, stepBytes } = narrowLayout(narrow, panelWidth(isa));
     this.locatePanel(params);
-    if (isWhole(narrow) || narrow.group === 1) {
-      a.imuli(bAt, thread, this.local('depth'), this.narrowRowBytes());
+    if (isWhole(narrow) || isRowwise(narrow)) {
+      a.imuli(bAt, thread, this.local('depth'), stepBytes);
       a.add(bAt, params);
       if (isWhole(narrow)) a.addi(bAt, paramBytes);
       a.mov(rcx, thread, this.local('steps'));
@@ -609,7 +603,7 @@ class Emission {
       for (let i = 0; i < Math.ceil(rows / 4); i++) a.addi(rowBases[i]!, 4 * steps);
       if (source === 'panels') a.addi(bAt, steps * this.panelBytes);
       else if (source === 'rows') a.lea(bAt, steps === 1 ? at(bAt, bRow) : at(bAt, bRow, 4));
-      else a.addi(bAt, steps * this.narrowRowBytes());
+      else a.addi(bAt, steps * narrowLayout(source, panelWidth(isa)).stepBytes);
     };
     if (typeof source === 'string') {
       a.mov(rcx, thread, this.local('steps'));
@@ -644,8 +638,9 @@ class Emission {
     }
     if (source !== 'rows') {
       const registers = Array.from({ length: vectors }, (_, v) => to(v));
+      const { stepBytes } = narrowLayout(source, panelWidth(isa));
       emitWiden(a, isa, source, registers, [at(bAt), at(params)], u, !isWhole(source), isa.register(2 * isa.rows + 2));
-      for (let line = 0; isRound && u === 0 && line < UNROLL * this.narrowRowBytes(); line += 64)
+      for (let line = 0; isRound && u === 0 && line < UNROLL * stepBytes; line += 64)
         a.prefetcht0(at(bAt), PREFETCH_BYTES + line);
       return;
     }

@@ -20,6 +20,8 @@ export interface Narrow {
 
 export interface NarrowLayout {
   readonly rowBytes: number;
+  /** From one row to the next of its group; of the panel where a group is a row. */
+  readonly stepBytes: number;
   /** The scale is first, the zero point behind it. */
   readonly paramBytes: number;
   readonly groupBytes: number;
@@ -31,11 +33,15 @@ export function narrowLayout({ bits, k, group, isSingle, hasZero }: Narrow, widt
   const paramBytes = (hasZero ? 2 : 1) * (isSingle ? 4 : 4 * width);
   const groupBytes = paramBytes + group * rowBytes;
   const groups = Math.ceil(k / Math.max(1, group));
-  return { rowBytes, paramBytes, groupBytes, panelBytes: groups * paramBytes + k * rowBytes };
+  const stepBytes = isRowwise({ group, k }) ? groupBytes : rowBytes;
+  return { rowBytes, stepBytes, paramBytes, groupBytes, panelBytes: groups * paramBytes + k * rowBytes };
 }
 
 /** True where all rows have the same parameters. */
-export const isWhole = ({ group, k }: Narrow): boolean => group === k;
+export const isWhole = ({ group, k }: Pick<Narrow, 'group' | 'k'>): boolean => group === k;
+
+/** True where each row has its own, of several. */
+export const isRowwise = (narrow: Pick<Narrow, 'group' | 'k'>): boolean => narrow.group === 1 && !isWhole(narrow);
 
 const NIBBLE_BIAS = 8;
 
@@ -55,9 +61,9 @@ export function emitWiden(
   spare: Vector,
 ): void {
   const { bits, isSigned, isSingle, hasZero } = narrow;
-  const { rowBytes, paramBytes, groupBytes } = narrowLayout(narrow, panelWidth(isa));
-  const isRow = narrow.group === 1 && !isWhole(narrow);
-  const row = isRow ? u * groupBytes + paramBytes : u * rowBytes;
+  const { stepBytes, paramBytes } = narrowLayout(narrow, panelWidth(isa));
+  const isRow = isRowwise(narrow);
+  const row = u * stepBytes + (isRow ? paramBytes : 0);
   if (bits === 8) {
     for (const [v, x] of to.entries()) {
       a[isSigned ? 'vpmovsxbd' : 'vpmovzxbd'](x, source, row + v * isa.lanes);
@@ -69,7 +75,7 @@ export function emitWiden(
     emitNibbles(a, isa, isSigned, to);
   }
   const parameter = (op: 'vsubps' | 'vmulps', x: Vector, offset: number): void => {
-    const [address, disp] = isRow ? [source, u * groupBytes + offset] : [params, offset];
+    const [address, disp] = isRow ? [source, u * stepBytes + offset] : [params, offset];
     if (!isSingle) a[op](x, x, address, disp);
     else if (isa === avx512) a[op](x, x, address, disp, BROADCAST);
     else {

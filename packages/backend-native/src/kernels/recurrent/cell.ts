@@ -1,23 +1,23 @@
 /** What one direction of a recurrent layer does to a vector's worth of its state, once the products are there. */
 
-import type { Attributes } from '@espalier/core';
+import type { Attributes, EpilogueOp } from '@espalier/core';
 import { type Address, at, type Gpr, r8, r12, r13, r15, rbx, rdx, type Vector } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
 
-/** Activations by their names in lower case, as ops; in their attributes alpha and beta have the op's own defaults. */
-const names = {
-  relu: 'Relu',
-  tanh: 'Tanh',
-  sigmoid: 'Sigmoid',
-  leakyrelu: 'LeakyRelu',
-  hardsigmoid: 'HardSigmoid',
-} as const;
-
 export interface Activation {
-  readonly op: (typeof names)[keyof typeof names];
+  readonly op: EpilogueOp;
   readonly attrs: Attributes;
 }
+
+/** Activations by their names in lower case, as ops, and what they take, for which the ops have the same defaults. */
+const known: Readonly<Record<string, { op: EpilogueOp; takes: readonly ('alpha' | 'beta')[] }>> = {
+  relu: { op: 'Relu', takes: [] },
+  tanh: { op: 'Tanh', takes: [] },
+  sigmoid: { op: 'Sigmoid', takes: [] },
+  leakyrelu: { op: 'LeakyRelu', takes: ['alpha'] },
+  hardsigmoid: { op: 'HardSigmoid', takes: ['alpha', 'beta'] },
+};
 
 /** Products of a step that need nothing of each other: gates that are multiplied by the same vector. */
 export interface Pass {
@@ -51,24 +51,17 @@ export const layers: Readonly<Record<string, Layer>> = {
 export function activationsOf(attrs: Attributes, { activations: defaults }: Layer, directions: number) {
   const named = attrs['activations'] as readonly string[] | undefined;
   const all = named ?? Array.from({ length: directions }, () => defaults).flat();
-  const [alphas, betas] = ['activation_alpha', 'activation_beta'].map((name) => [
-    ...((attrs[name] as readonly number[] | undefined) ?? []),
-  ]) as [number[], number[]];
+  const list = (name: string): number[] => [...((attrs[name] as readonly number[] | undefined) ?? [])];
+  // The lists hold values only for those that take them, in order.
+  const given = { alpha: list('activation_alpha'), beta: list('activation_beta') };
   if (all.length !== defaults.length * directions) return `${all.length} activations`;
   const made: Activation[] = [];
   for (const name of all) {
-    const op = Object.hasOwn(names, name.toLowerCase()) ? names[name.toLowerCase() as keyof typeof names] : undefined;
-    if (!op) return name;
-    // The lists hold values only for those that take them, in order.
-    const [alpha, beta] = [
-      op.endsWith('elu') && op !== 'Relu' ? alphas.shift() : undefined,
-      undefined as number | undefined,
-    ];
-    const own = op === 'HardSigmoid' ? { alpha: alphas.shift(), beta: betas.shift() } : { alpha, beta };
-    made.push({
-      op,
-      attrs: Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as Attributes,
-    });
+    const key = name.toLowerCase();
+    if (!Object.hasOwn(known, key)) return name;
+    const { op, takes } = known[key]!;
+    const values = takes.map((what) => [what, given[what].shift()] as const);
+    made.push({ op, attrs: Object.fromEntries(values.filter(([, value]) => value !== undefined)) as Attributes });
   }
   return Array.from({ length: directions }, (_, d) => made.slice(d * defaults.length, (d + 1) * defaults.length));
 }
