@@ -5,7 +5,7 @@ import { type LoadedCode, loadCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import { Vectors } from '../../math/index.ts';
 import type { Size } from '../lanes.ts';
-import { emitDispatch, emitElements, emitFill, emitRows, emitTurn } from './emit.ts';
+import { canTurn, emitDispatch, emitElements, emitFill, emitRows, emitTurn } from './emit.ts';
 import { emitIndexed } from './indexed.ts';
 import { emitCount, emitWords } from './values.ts';
 
@@ -20,9 +20,11 @@ function partsOf(bytes: number): ReadonlyMap<string, (v: Vectors) => void> {
   for (const size of sizes) {
     parts.set(`fill ${size}`, (v) => emitFill(v, size));
     parts.set(`elements ${size}`, (v) => emitElements(v, size));
-    // Columns of bytes are 16, and take as many registers again.
-    if (bytes === 64 || size > 1)
-      for (const each of [bytes, 16]) parts.set(`turn ${size} ${each}`, (v) => emitTurn(v, size, each));
+    if (canTurn(size, bytes === 64))
+      for (const each of [bytes, 16]) {
+        parts.set(`turn ${size} ${each}`, (v) => emitTurn(v, size, each, false));
+        parts.set(`turn ${size} ${each} staged`, (v) => emitTurn(v, size, each, true));
+      }
   }
   for (const size of [4, 8] as const) {
     parts.set(`gather ${size}`, (v) => emitIndexed(v, size, 'gather'));

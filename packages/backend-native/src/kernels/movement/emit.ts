@@ -22,6 +22,7 @@ import {
   rbx,
   rcx,
   rdi,
+  rdx,
   rsi,
   rsp,
   type Vector,
@@ -32,7 +33,7 @@ import {
 } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
 import { type Size, spread } from '../lanes.ts';
-import { COLUMN, emitWalk } from '../walk.ts';
+import { COLUMN, emitWalk, frameAt } from '../walk.ts';
 
 /** Bytes of a piece's words before those of its walk: where its units end, its size, where its units begin, its code, then {@link SQUARE}. */
 export const PIECE = 64;
@@ -186,22 +187,65 @@ const interleave = {
   8: ['vpunpcklqdq', 'vpunpckhqdq'],
 } as const;
 
+/** Columns of bytes are 16, and take as many registers again. */
+export const canTurn = (size: Size, isWide: boolean): boolean => isWide || size > 1;
+
+/** Columns that are staged at once: a line of each row. */
+export const stagedColumns = (size: Size): number => LINE / size;
+const LINE = 64;
+
 /**
  * Steps are blocks of rows; the last begins earlier so that it is whole, and so do the last columns of each.
  * @param bytes of the registers: 16, 32, 64
+ * @param isStaged copies a line of each row first: where rows are so far apart that they evict each other, it is read once
  */
-export function emitTurn(v: Vectors, size: Size, bytes: number): void {
+export function emitTurn(v: Vectors, size: Size, bytes: number, isStaged: boolean): void {
   const { a } = v;
   const [n, rows] = [side(size), blockRows(size, bytes)];
+  const columns = isStaged ? stagedColumns(size) : n;
   const lanes = bytes / 16;
   const register = (i: number): Vector => (lanes === 4 ? v.register(i) : lanes === 2 ? ymm(i) : xmm(i));
+  const [toStep, fromStep, row, column, p, q] = [r14, r15, r10, r11, r12, r13];
+  const stage = frameAt(2);
+  /** From rows at p, `step` apart, to rows at q. */
+  const turn = (step: () => void): void => {
+    for (let lane = 0; lane < lanes; lane++) {
+      for (let i = 0; i < n; i++) {
+        if (lane === 0) a.vmovups(xmm(i), at(p), 0);
+        else if (lanes === 4) a.vinserti32x4(register(i), register(i), at(p), 0, lane);
+        else a.vinserti128(register(i), register(i), at(p), 0, lane);
+        step();
+      }
+    }
+    for (const each of emitInterleave(v, size, register)) {
+      a.vmovups(at(q), 0, each);
+      // Whole lines so far apart that the processor does not see what comes next.
+      if (isStaged && bytes === LINE) a.prefetchw(at(q, rax));
+      a.add(q, toStep);
+    }
+  };
+  const staged = (): void => {
+    for (let i = 0; i < rows; i++) {
+      for (let part = 0; part < LINE; part += v.bytes) {
+        a.vmovups(v.register(part / v.bytes), at(p), part);
+        a.vmovups(at(rsp), stage + i * LINE + part, v.register(part / v.bytes));
+      }
+      a.add(p, fromStep);
+    }
+    a.lea(p, at(rsp), stage);
+    a.movi(rdx, LINE / 16);
+    const loop = a.here();
+    turn(() => a.addi(p, LINE));
+    a.addi(p, 16 - rows * LINE);
+    a.dec(rdx);
+    a.jnz(loop);
+  };
   emitWalk(
     a,
     [TO, FROM],
-    16,
+    isStaged ? rows * LINE : 0,
     () => {},
     () => {
-      const [toStep, fromStep, row, column, p, q] = [r14, r15, r10, r11, r12, r13];
       a.mov(toStep, at(rdi), SQUARE.to);
       a.mov(fromStep, at(rdi), SQUARE.from);
       // Back to the first block of the row, as the last is not where its step says.
@@ -220,31 +264,21 @@ export function emitTurn(v: Vectors, size: Size, bytes: number): void {
       a.xor(column, column);
       const group = a.here();
       a.mov(rbx, at(rdi), SQUARE.columns);
-      a.subi(rbx, n);
+      a.subi(rbx, columns);
       a.cmp(rbx, column);
       a.cmova(rbx, column);
       a.mov(p, rsi);
       a.imul(p, fromStep);
       a.add(p, FROM);
       a.lea(p, at(p, rbx, size));
-      for (let lane = 0; lane < lanes; lane++) {
-        for (let i = 0; i < n; i++) {
-          if (lane === 0) a.vmovups(xmm(i), at(p), 0);
-          else if (lanes === 4) a.vinserti32x4(register(i), register(i), at(p), 0, lane);
-          else a.vinserti128(register(i), register(i), at(p), 0, lane);
-          a.add(p, fromStep);
-        }
-      }
-      const turned = emitInterleave(v, size, register);
       a.mov(q, rbx);
       a.imul(q, toStep);
       a.add(q, TO);
       a.lea(q, at(q, rsi, size));
-      for (const each of turned) {
-        a.vmovups(at(q), 0, each);
-        a.add(q, toStep);
-      }
-      a.addi(column, n);
+      a.imuli(rax, toStep, columns);
+      if (isStaged) staged();
+      else turn(() => a.add(p, fromStep));
+      a.addi(column, columns);
       a.cmp(column, at(rdi), SQUARE.columns);
       a.jb(group);
       a.addi(row, rows);

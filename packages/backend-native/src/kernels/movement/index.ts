@@ -29,7 +29,7 @@ import { unitRows, widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { type MovementCode, movementCode } from './code.ts';
 import { type IndexedWord, indexedWords } from './indexed.ts';
-import { type Copy, copyOf, type Piece } from './pieces.ts';
+import { type Copy, copyOf, costOf, type Piece } from './pieces.ts';
 import { type Rearrangement, rearrangements } from './rearrange.ts';
 
 type Width = (typeof widths)[number];
@@ -45,12 +45,14 @@ interface Row {
   reject?(call: Call, constants: Constants): string | undefined;
   /** Bytes that are read and written. */
   bytes(call: Call, at: Binding): number;
+  /** What an element of the result takes beside them, in multiply-adds of a vector's element; nothing when absent. */
+  cost?(call: Call, at: Binding, isWide: boolean): number;
   program(call: Call, constants: Constants, engine: Engine, code: MovementCode): NativeProgram;
 }
 
 /** What is left of a program when its code is shared. */
 function row(
-  { op, domain, types: given, reject, bytes, program }: Row,
+  { op, domain, types: given, reject, bytes, cost, program }: Row,
   { name, isWide, requires }: Width,
 ): NativeKernel {
   return {
@@ -63,7 +65,9 @@ function row(
       const reason = [...call.inputs, ...call.outputs].some((desc) => desc && desc.shape.length > MOST_AXES / 2)
         ? `a rank is more than ${MOST_AXES / 2}`
         : reject?.(call, constants);
-      return reason === undefined ? { macs: 0, bytes: bytes(call, at), resident: 0 } : { reason };
+      if (reason !== undefined) return { reason };
+      const elements = sizeOf(bindShape(call.outputs[0]?.shape ?? [], at));
+      return { macs: (cost?.(call, at, isWide) ?? 0) * elements, bytes: bytes(call, at), resident: 0 };
     },
     prepare(call, constants, engine) {
       const code = movementCode(engine, isWide);
@@ -105,11 +109,24 @@ function element({ memory }: Engine, bytes: Uint8Array): { readonly address: num
   return { address: buffer.address, dispose: () => memory.free(buffer) };
 }
 
-const rearrangement = ({ op, reject, pieces }: Rearrangement): Row => ({
+/** As the pieces are laid out for a call's sizes, wherever its operands will be. */
+const turned =
+  (pieces: Rearrangement['pieces']): NonNullable<Row['cost']> =>
+  (call, at, isWide) => {
+    const operand = (desc: TensorDesc | undefined) =>
+      desc && { dtype: desc.dtype, dims: bindShape(desc.shape, at), address: 0 };
+    const [inputs, outputs] = [call.inputs.map(operand), call.outputs.map(operand)];
+    const size = sizeIn(call.inputs[0]!);
+    const [piece] = pieces({ inputs, outputs, at, scratch: 0, status: 0, threads: 1 }, call, [], size, 0);
+    return costOf(piece!, size, isWide);
+  };
+
+const rearrangement = ({ op, reject, turns, pieces }: Rearrangement): Row => ({
   op,
   types: op === 'Identity' ? { V: types } : { T: types },
   ...(reject ? { reject } : {}),
   bytes: moved,
+  ...(turns ? { cost: turned(pieces) } : {}),
   program(call, constants, engine, code) {
     const size = sizeIn(call.inputs[0]!);
     const zero = op === 'Pad' ? element(engine, new Uint8Array(0)) : undefined;

@@ -113,9 +113,9 @@ export const floatOps: readonly Pointwise[] = [
   activation('Tanh', [13, 16]),
   activation('Erf', [18, 25]),
   activation('Gelu', [20, 30]),
-  activation('Elu', [12, 20]),
-  activation('Softplus', [24, 40]),
-  activation('Mish', [20, 32]),
+  activation('Elu', [18, 33]),
+  activation('Softplus', [50, 74]),
+  activation('Mish', [22, 45]),
   op('Swish', [15, 26], (v, x, [y, gate, ...t], attrs) => {
     v.a.vmovaps(y!, x);
     v.fill(gate!, attrs['alpha'] as number);
@@ -124,7 +124,7 @@ export const floatOps: readonly Pointwise[] = [
     v.a.vmulps(x, x, y!);
   }),
   op('Exp', [10, 17], emitExp),
-  op('Log', [14, 24], emitLog),
+  op('Log', [19, 23], emitLog),
   op('Neg', [2, 2], (v, x) => v.a.vxorps(x, x, ...v.bits(0x80000000))),
   op('Abs', [2, 2], (v, x) => v.a.vandps(x, x, ...v.bits(0x7fffffff))),
   op('Sqrt', [8, 8], ({ a }, x) => a.vsqrtps(x, x)),

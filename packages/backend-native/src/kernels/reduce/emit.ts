@@ -39,6 +39,8 @@ const COUNT = 16 * MOST_FOLDED - FOLDED;
 const [TOP, X, TEMPORARY, NUMBER] = [UNROLL, 8, 9, 14];
 const [TO, FROM] = [r8, r9];
 const ORDERED = 7;
+/** Bytes of a row that are folded at once: more of rows that are far apart evict what the processor fetches ahead. */
+const TOGETHER = 256;
 
 /** Arguments from {@link FOLDED} on: the walk of the result and the input, along the axes that stay. */
 export function emitReduction(v: Vectors, reduction: Reduction, isInner: boolean): void {
@@ -67,6 +69,11 @@ class Emitter {
     this.x = v.register(X);
     this.number = v.register(NUMBER);
     this.temporaries = Array.from({ length: NUMBER - TEMPORARY }, (_, i) => v.register(TEMPORARY + i));
+  }
+
+  /** Totals of neighbours that are made at once; a second pass needs the registers behind. */
+  private get together(): number {
+    return this.reduction.passes.length > 1 ? UNROLL : TOGETHER / this.v.bytes;
   }
 
   private total(i: number): Vector {
@@ -118,7 +125,7 @@ class Emitter {
   rows(): void {
     const { a } = this.v;
     const lanes = new Lanes(this.v, 4);
-    for (const count of [UNROLL, 1]) {
+    for (const count of [this.together, 1]) {
       const [loop, done] = [a.label(), a.label()];
       a.subi(rcx, count * lanes.count);
       a.jb(done);

@@ -64,7 +64,7 @@ function row(reduction: Reduction, { name, isWide, lanes, requires }: Width): Na
 }
 
 /** What it takes to begin and to end a total beside its elements, in multiply-adds of a vector. */
-const END = 40;
+const END = 8;
 
 /** Units of rows end where blocks of vectors do. */
 const GRAIN = 64;
