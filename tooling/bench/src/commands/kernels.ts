@@ -101,7 +101,7 @@ async function measureAll(
       const matches = filters.length === 0 || filters.some((filter) => kernel.name.includes(filter));
       if (!matches || !(chosen || options.all)) continue;
       const { hot, cold } = await measure(native, assignment, candidate, plan.sizes, options.samples);
-      const isProduct = /^(matmul|gemm|conv|attention|dynamicquantize|qlinear)/.test(kernel.name);
+      const isProduct = /matmul|gemm|conv|attention/.test(kernel.name);
       const limit = isProduct ? arithmeticLimit(kernel.name, rates) : undefined;
       const traffic = trafficLimit(rates);
       times.push({

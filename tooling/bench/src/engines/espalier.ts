@@ -1,7 +1,7 @@
 /** Espalier's sessions. */
 
 import { createJsBackend } from '@espalier/backend-js';
-import { createNativeBackend, type NativeFeature } from '@espalier/backend-native';
+import { createNativeBackend, type NativeFeature, nativeFeatures } from '@espalier/backend-native';
 import { type AnyBackend, EspalierError } from '@espalier/core';
 import { calibrate, type Plan } from '@espalier/planner';
 import { load, type NodeTiming } from 'espalier';
@@ -9,7 +9,7 @@ import type { EngineOptions, NodeTime } from './engine.ts';
 import { kindOf } from './kinds.ts';
 import { leastTimes, type OpenSession } from './session.ts';
 
-/** @throws EspalierError `UNSUPPORTED` where a backend does not exist here */
+/** @throws EspalierError `UNSUPPORTED` where a backend does not exist here, `BAD_INPUT` for features that none has */
 export function makeBackends({
   backends,
   threads,
@@ -19,6 +19,12 @@ export function makeBackends({
   return backends.map((name) => {
     if (name === 'js') return createJsBackend();
     if (name !== 'native') throw new EspalierError('UNSUPPORTED', `there is no backend "${name}": use native, js`);
+    const unknown = mask.filter((feature) => !(nativeFeatures as readonly string[]).includes(feature));
+    if (unknown.length > 0)
+      throw new EspalierError(
+        'BAD_INPUT',
+        `the native backend has no feature ${unknown.join(', ')} to hide: use ${nativeFeatures.join(', ')}`,
+      );
     const native = createNativeBackend({ threads, mask: mask as readonly NativeFeature[], precision });
     if ('reason' in native) throw new EspalierError('UNSUPPORTED', `no native backend: ${native.reason}`);
     return native;
