@@ -4,12 +4,14 @@ import { createJsBackend } from '@espalier/backend-js';
 import { createNativeBackend, type NativeBackend, nativeFeatures } from '@espalier/backend-native';
 import {
   type AnyBackend,
+  type Dim,
   type DType,
+  dim,
   dtypes,
   elements,
-  type Graph,
   type Node,
   type Rates,
+  sizeOf,
   Tensor,
 } from '@espalier/core';
 import { calibrate, type DeviceProfile } from '@espalier/planner';
@@ -103,13 +105,11 @@ export async function judge(choices: Choices, change = (backend: AnyBackend): An
   const wrong = await runAll([native, js], await profile(native), grown);
   if ('error' in wrong) return { failure: wrong.error, kernels: [] };
   const { kernels } = wrong;
-  const moved = await Promise.all(
-    [1, 2].map((seed) => runAll([js], undefined, { ...grown, graph: noisy(grown, seed) })),
-  );
   const levels = grown.graph.nodes.some(({ op }) => /Quantize/.test(op));
   for (const [run, outputs] of right.runs.entries()) {
+    const moved = await Promise.all([1, 2].map((seed) => runAll([js], undefined, noisy(grown, run, seed))));
     for (const [name, expected] of Object.entries(outputs)) {
-      const others = moved.flatMap((each) => ('runs' in each ? [each.runs[run]![name]!] : []));
+      const others = moved.flatMap((each) => ('runs' in each ? [each.runs[0]![name]!] : []));
       const difference = compare(wrong.runs[run]![name], expected, others, levels ? LEVELS : SHARE);
       if (difference)
         return { failure: `run ${run + 1}: "${name}" ${difference}\nkernels: ${kernels.join(' ')}`, kernels };
@@ -156,18 +156,22 @@ async function runAll(
   }
 }
 
-/** The graph with every float value, those of inputs aside, multiplied by numbers near 1: as much as rounding may do anywhere. */
-function noisy({ graph, facts }: Case, seed: number): Graph {
-  const random = randomNumbers(seed);
+/**
+ * One run of the case with every element of every float value, those of inputs aside, multiplied by a number near 1: as much as
+ * rounding may do anywhere.
+ */
+function noisy({ graph, facts, bindings, seed }: Case, run: number, noiseSeed: number): Case {
+  const at = bindings[run]!;
+  const random = randomNumbers(noiseSeed);
   const constants = new Map(graph.constants);
+  const sized = (shape: readonly Dim[]): number[] => shape.map((d) => dim.evaluate(d, at));
   const nodes = graph.nodes.flatMap((node) => {
     const noise: Node[] = [];
     const outputs = node.outputs.map((name) => {
       const { dtype, shape } = facts.get(name) ?? { dtype: 'bool', shape: [] };
       if (dtype !== 'float32') return name;
-      const last = shape.at(-1);
-      const dims = typeof last === 'number' ? [last] : [];
-      const factors = Float32Array.from({ length: dims[0] ?? 1 }, () => 1 + MOVED * (random() < 0.5 ? 1 : -1));
+      const dims = sized(shape);
+      const factors = Float32Array.from({ length: sizeOf(dims) }, () => 1 + MOVED * (random() < 0.5 ? 1 : -1));
       constants.set(`${name}_noise`, new Tensor('float32', factors, dims));
       const inputs = [`${name}_exact`, `${name}_noise`];
       noise.push({ name: `${name}_noisy`, op: 'Mul', domain: '', inputs, outputs: [name], attrs: {} });
@@ -175,7 +179,8 @@ function noisy({ graph, facts }: Case, seed: number): Graph {
     });
     return [{ ...node, outputs }, ...noise];
   });
-  return { ...graph, nodes, constants };
+  const inputs = graph.inputs.map((input) => ({ ...input, shape: sized(input.shape) }));
+  return { graph: { ...graph, inputs, nodes, constants }, bindings: [at], seed: seed + run, facts };
 }
 
 function compare(got: Tensor | undefined, want: Tensor, others: readonly Tensor[], share: number): string | undefined {
