@@ -1,6 +1,15 @@
 import { createJsBackend } from '@espalier/backend-js';
 import { conformanceTests } from '@espalier/conformance';
-import { type Call, createEvaluator, type EpilogueStep, type Node, onnxOps, Tensor } from '@espalier/core';
+import {
+  byteLength,
+  type Call,
+  createEvaluator,
+  type DType,
+  type EpilogueStep,
+  type Node,
+  onnxOps,
+  Tensor,
+} from '@espalier/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend } from '../src/index.ts';
 import { cutOf, linesOf } from '../src/kernels/matmul_sparse/cut.ts';
@@ -28,32 +37,49 @@ function tensor(dims: readonly number[], seed: number, density = 1): Tensor {
 
 describe.skipIf(reason)('products by sparse matrices', () => {
   const whole = found as NativeBackend;
-  const kernels = whole.kernels.filter(({ name }) => name.includes('_stream_'));
+  const kernels = whole.kernels.filter(({ name }) => /_stream_|_quads_/.test(name));
   afterAll(() => whole.dispose());
 
   for (const { name, run, skip } of conformanceTests({ ...whole, kernels }, { runs: 40 })) it.skipIf(skip)(name, run);
 
-  async function run(inputs: readonly Tensor[], dims: readonly number[], epilogue: readonly EpilogueStep[]) {
-    const [kernel] = kernels;
-    const desc = (t: { dims: readonly number[] }) => ({ dtype: 'float32', shape: t.dims }) as const;
+  const op = { MatMul: { domain: '', weights: [1] }, QuantizedMatMul: { domain: 'espalier', weights: [3, 4, 5] } };
+
+  async function run(
+    name: keyof typeof op,
+    inputs: readonly Tensor[],
+    dims: readonly number[],
+    epilogue: readonly EpilogueStep[],
+    dtype: DType = 'float32',
+  ) {
+    const { domain, weights } = op[name];
+    const kernel = kernels.find((each) => each.op === name);
     const call: Call = {
-      ...{ node: 'product', op: 'MatMul', domain: '', attrs: {}, epilogue },
-      ...{ inputs: inputs.map(desc), outputs: [desc({ dims })] },
+      ...{ node: 'product', op: name, domain, attrs: {}, epilogue },
+      inputs: inputs.map(({ type, dims: shape }) => ({ dtype: type, shape })),
+      outputs: [{ dtype, shape: dims }],
     };
-    const weights = inputs[1]!;
-    const nonzeros = (weights.data as Float32Array).filter((value) => value !== 0).length;
-    const constants = [undefined, { tensor: weights, structure: { elements: weights.size, nonzeros } }];
+    const constants = inputs.map((tensor, i) => {
+      if (!weights.includes(i)) return undefined;
+      const nonzeros = [...(tensor.data as Float32Array)].filter((value) => value !== 0).length;
+      return { tensor, structure: { elements: tensor.size, nonzeros } };
+    });
+    expect(kernel!.work(call, {}, constants)).not.toHaveProperty('reason');
     const program = await kernel!.prepare!(call, constants, { features: whole.features });
-    const y = whole.alloc(4 * dims.reduce((product, d) => product * d, 1));
+    const y = whole.alloc(
+      byteLength(
+        dtype,
+        dims.reduce((product, d) => product * d, 1),
+      ),
+    );
     const buffers = [...inputs.map(({ bytes }) => whole.alloc(bytes.byteLength)), y];
     for (const [i, { bytes }] of inputs.entries()) whole.write(buffers[i]!, 0, bytes);
-    const slots = inputs.map((_, i) => (i === 1 ? undefined : i));
+    const slots = inputs.map((_, i) => (program.packed!.includes(i) ? undefined : i));
     const list = whole.record([{ call, kernel: kernel!.name, program, inputs: slots, outputs: [inputs.length] }]);
     await list.run(
       buffers.map((buffer) => ({ buffer, offset: 0 })),
       {},
     );
-    const result = new Float32Array(y.view.slice().buffer);
+    const result = Tensor.fromBytes(dtype, y.view.slice(), dims).data as Float32Array;
     list.dispose();
     program.dispose!();
     for (const buffer of buffers) whole.free(buffer);
@@ -75,7 +101,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
       const operands = own.map((i) => inputs[i]!);
       wanted = await evaluate(op, operands.toSpliced(position, 0, wanted), attrs);
     }
-    const got = await run(inputs, wanted.dims, steps);
+    const got = await run('MatMul', inputs, wanted.dims, steps);
     const bound = (x.dims.at(-1)! + 8) * 2 ** -24;
     const worst = got.findIndex(
       (y, i) => !(Math.abs(y - (wanted.data[i] as number)) <= bound * (1 + (terms.data[i] as number))),
@@ -123,6 +149,75 @@ describe.skipIf(reason)('products by sparse matrices', () => {
       const more = [tensor([n], 7), tensor([m, n], 8), tensor([m, 1], 9)];
       await compare(tensor([m, 50], 5), tensor([50, n], 6, 0.3), steps, more);
     }
+  });
+
+  describe('of bytes', () => {
+    const bytes = (type: 'int8' | 'uint8', dims: readonly number[], seed: number, density = 1): Tensor => {
+      const floats = tensor(dims, seed, density).data as Float32Array;
+      const integers = floats.map((x) => Math.trunc(x * 255.9));
+      return new Tensor(type, type === 'int8' ? new Int8Array(integers) : new Uint8Array(integers), dims);
+    };
+    const one = (value: number): Tensor => new Tensor('float32', Float32Array.of(value), []);
+
+    it('are exact for every density, tile and tail', async () => {
+      let seed = 1;
+      for (const type of ['uint8', 'int8'] as const)
+        for (const density of [0, 0.03, 0.1, 0.3, 1])
+          for (const [m, k, n] of [
+            [1, 1, 1],
+            [15, 64, 16],
+            [16, 65, 17],
+            [63, 130, 33],
+            [64, 256, 4],
+            [130, 700, 50],
+            [600, 20, 70],
+          ] as const) {
+            const inputs = [
+              ...[bytes(type, [m, k], seed++), one(2 ** -6), new Tensor(type, [type === 'int8' ? -77 : 131], [])],
+              ...[
+                bytes('int8', [k, n], seed++, density),
+                tensor([n], seed++),
+                new Tensor('int8', new Int8Array(n), [n]),
+              ],
+            ];
+            const node = {
+              ...{ name: 'q', op: 'QuantizedMatMul', domain: 'espalier', attrs: {}, outputs: ['y'] },
+              inputs: inputs.map((_, i) => `input ${i}`),
+            };
+            const [wanted] = await js(node, inputs);
+            const got = await run('QuantizedMatMul', inputs, wanted!.dims, []);
+            // The sums are exact; their scaling may round once more.
+            const worst = got.findIndex(
+              (y, i) => !(Math.abs(y - (wanted!.data[i] as number)) <= 2 ** -22 * Math.abs(wanted!.data[i] as number)),
+            );
+            expect(worst, `${type} [${m},${k}] x [${k},${n}] ${density}`).toBe(-1);
+          }
+    });
+
+    it('end in levels', async () => {
+      const [m, k, n] = [70, 90, 37];
+      const inputs = [
+        ...[bytes('uint8', [m, k], 1), one(2 ** -7), new Tensor('uint8', [100], [])],
+        ...[bytes('int8', [k, n], 2, 0.2), tensor([n], 3), new Tensor('int8', new Int8Array(n), [n])],
+        ...[tensor([n], 4), one(2 ** -4), new Tensor('uint8', [90], [])],
+      ];
+      const steps: EpilogueStep[] = [
+        { op: 'Add', attrs: {}, inputs: [6], position: 0 },
+        { op: 'QuantizeLinear', attrs: {}, inputs: [7, 8], position: 0 },
+      ];
+      const names = inputs.map((_, i) => `input ${i}`);
+      const node = { name: 'q', op: 'QuantizedMatMul', domain: 'espalier', attrs: {}, outputs: ['y'] };
+      const [product] = await js({ ...node, inputs: names.slice(0, 6) }, inputs.slice(0, 6));
+      const wanted = await evaluate('QuantizeLinear', [
+        await evaluate('Add', [product!, inputs[6]!]),
+        inputs[7]!,
+        inputs[8]!,
+      ]);
+      const got = await run('QuantizedMatMul', inputs, [m, n], steps, 'uint8');
+      const off = [...got].filter((y, i) => Math.abs(y - (wanted.data[i] as number)) > 0).length;
+      expect(off).toBeLessThan(5);
+      expect(new Set(got).size).toBeGreaterThan(20);
+    });
   });
 
   it('counts the lines that groups load', () => {

@@ -1,0 +1,180 @@
+/**
+ * What units of sparse products share: arguments, a thread's memory, registers, the way in, and how a tile of sums becomes rows of the result.
+ *
+ * Tokens (rows of A) go in tiles, one in each lane, so that a nonzero weight takes one instruction for all of them. The turned A has for
+ * each of its columns a line of 64 bytes.
+ */
+
+import {
+  type Assembler,
+  at,
+  edx,
+  type Gpr,
+  qword,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  zmm,
+} from '@espalier/x64';
+import { type Epilogue, emitSteps } from '../matmul/epilogue.ts';
+import { avx512 } from '../matmul/isa.ts';
+import { emitSquare, SIDE } from './square.ts';
+
+/** Bytes of sixteen floats, or of a column of a tile of A. */
+export const LINE = 64;
+
+/** The argument block of units; then for each operand of the epilogue its address and its row step in bytes. */
+export const argumentWords = [
+  'tiles',
+  'tilesPerUnit',
+  'units',
+  'rows',
+  'turned',
+  'tileBytes',
+  'scratch',
+  'threadBytes',
+  'entries',
+  'weights',
+  'columns',
+  'aScale',
+  'aZero',
+  'c',
+  'cRow',
+] as const;
+export type Argument = (typeof argumentWords)[number];
+export const argument = (name: Argument): number => 8 * argumentWords.indexOf(name);
+const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i);
+
+/** What a thread keeps in memory; behind it a square of results, then sums. */
+const localWords = ['args', 'unit', 'firstTile', 'rows', 'row', 'columns', 'column', 'lines', 'ahead'] as const;
+export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
+const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;
+export const SUMS_AT = SQUARE_AT + SIDE * LINE;
+
+export const thread = at(rbx);
+/** What a unit finds: the first tile of A, how many tiles, and what its entry points to. */
+export const [turnedAt, tiles, entryAt] = [r8, r11, rcx];
+const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
+
+/** Makes ready what {@link turnedAt}, {@link tiles} and {@link entryAt} say, and the thread's memory. Args in rdi, unit in rsi, thread in rdx. */
+export function emitEntry(a: Assembler): void {
+  a.imul(rdx, at(rdi), argument('threadBytes'));
+  a.mov(rbx, rdx);
+  a.add(rbx, at(rdi), argument('scratch'));
+  a.mov(thread, local('args'), rdi);
+  a.mov(rax, rsi);
+  a.xor(edx, edx);
+  a.div(qword(at(rdi)), argument('units'));
+  a.mov(thread, local('unit'), rdx);
+  a.mov(entryAt, at(rdi), argument('entries'));
+  a.mov(entryAt, at(entryAt, rdx, 8), 0);
+  a.imul(rax, at(rdi), argument('tilesPerUnit'));
+  a.mov(thread, local('firstTile'), rax);
+  a.mov(tiles, at(rdi), argument('tiles'));
+  a.sub(tiles, rax);
+  a.mov(rdx, at(rdi), argument('tilesPerUnit'));
+  a.cmp(tiles, rdx);
+  a.cmova(tiles, rdx);
+  a.mov(turnedAt, at(rdi), argument('tileBytes'));
+  a.imul(turnedAt, rax);
+  a.add(turnedAt, at(rdi), argument('turned'));
+}
+
+/** How sums become elements of the result. Registers from zmm28 on are its own, rax and rcx free to use. */
+export interface Finish {
+  readonly epilogue: Epilogue;
+  /** From one column's line of sums to the next, in bytes. */
+  readonly pitch: number;
+  /** Bytes of an element. */
+  readonly bytes: 1 | 4;
+  /** What a block of columns from rcx on needs; arguments at rdi. */
+  begin?(a: Assembler): void;
+  /** Sums in zmm0 become floats. */
+  scale?(a: Assembler): void;
+  /** Stores zmm0, of which k1 tells the columns. */
+  store(a: Assembler, to: Gpr): void;
+}
+
+/** A routine: sums of sixteen tokens from rax on, in lines at rdi for rdx columns from rsi on, into the result. Keeps r8 to r15 and rbp. */
+export function emitStore(a: Assembler, finish: Finish): void {
+  const kept = [r8, r9, r10, r11, r12, r13, r14, r15, rbp];
+  for (const register of kept) a.push(register);
+  const none = a.label();
+  a.mov(thread, local('columns'), rdx);
+  a.mov(thread, local('column'), rsi);
+  a.mov(thread, local('lines'), rdi);
+  a.mov(thread, local('row'), rax);
+  a.mov(rdi, thread, local('args'));
+  a.mov(rcx, at(rdi), argument('rows'));
+  a.sub(rcx, rax);
+  a.jbe(none);
+  a.movi(rdx, SIDE);
+  a.cmp(rcx, rdx);
+  a.cmova(rcx, rdx);
+  a.mov(thread, local('rows'), rcx);
+  const nextBlock = a.here();
+  a.mov(rdx, thread, local('lines'));
+  for (let i = 0; i < SIDE; i++) a.vmovups(zmm(i), at(rdx), i * finish.pitch);
+  emitSquare(a);
+  for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + i * LINE, zmm(i));
+  a.mov(rcx, thread, local('columns'));
+  a.movi(rax, SIDE);
+  a.cmp(rcx, rax);
+  a.cmova(rcx, rax);
+  avx512.setMask(a);
+  a.mov(rcx, thread, local('column'));
+  finish.begin?.(a);
+  emitRows(a, finish);
+  a.addi(qword(thread), local('lines'), SIDE * finish.pitch);
+  a.addi(qword(thread), local('column'), SIDE);
+  a.subi(qword(thread), local('columns'), SIDE);
+  a.ja(nextBlock);
+  a.bind(none);
+  for (const register of kept.toReversed()) a.pop(register);
+  a.ret();
+}
+
+/** The square through the epilogue into rows of the result. */
+function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish): void {
+  const [resultAt, squareAt] = [rax, rdx];
+  a.mov(rdx, thread, local('row'));
+  a.mov(rcx, thread, local('column'));
+  a.mov(resultAt, rdx);
+  a.imul(resultAt, at(rdi), argument('cRow'));
+  a.add(resultAt, at(rdi), argument('c'));
+  if (bytes === 1) a.add(resultAt, rcx);
+  a.shl(rcx, 2);
+  if (bytes === 4) a.add(resultAt, rcx);
+  epilogue.operands.forEach(({ perColumn }, i) => {
+    const address = operandsAt[i]!;
+    a.mov(address, rdx);
+    a.imul(address, at(rdi), operandArgument(i) + 8);
+    a.add(address, at(rdi), operandArgument(i));
+    if (perColumn) a.add(address, rcx);
+  });
+  a.mov(rcx, thread, local('rows'));
+  a.lea(squareAt, thread, SQUARE_AT);
+  const addresses = epilogue.operands.map((_, i) => at(operandsAt[i]!));
+  const nextRow = a.here();
+  a.vmovups(zmm(0), at(squareAt), 0);
+  scale?.(a);
+  emitSteps(a, avx512, epilogue, addresses, 1, true);
+  store(a, resultAt);
+  a.addi(squareAt, LINE);
+  a.add(resultAt, at(rdi), argument('cRow'));
+  for (const i of epilogue.operands.keys()) a.add(operandsAt[i]!, at(rdi), operandArgument(i) + 8);
+  a.dec(rcx);
+  a.jnz(nextRow);
+}

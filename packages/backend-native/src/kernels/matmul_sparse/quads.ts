@@ -1,0 +1,286 @@
+/**
+ * Sparse matrices of bytes as pattern quads. The columns of the result go in groups of four; of such a group each row of the matrix has a
+ * pattern: the columns in which it is not zero. Four rows of one pattern make a quad: their lines of A are interleaved once, and serve one dot
+ * product of four for each column of the pattern. For each pattern there is one loop; the data says how often it runs.
+ */
+
+import type { Tensor } from '@espalier/core';
+import {
+  Assembler,
+  at,
+  BROADCAST,
+  byte,
+  eax,
+  ecx,
+  edx,
+  type Gpr,
+  type Label,
+  r8,
+  r8d,
+  r9,
+  r10,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  type Vector,
+  word,
+  zmm,
+} from '@espalier/x64';
+import { Vectors } from '../../math/index.ts';
+import { type LevelType, packLevels, storeSomeLevels } from '../levels.ts';
+import type { Epilogue } from '../matmul/epilogue.ts';
+import { avx512 } from '../matmul/isa.ts';
+import {
+  argument,
+  emitEntry,
+  emitStore,
+  entryAt,
+  type Finish,
+  LINE,
+  local,
+  SUMS_AT,
+  thread,
+  tiles,
+  turnedAt,
+} from './frame.ts';
+import { SIDE } from './square.ts';
+import { BYTE_ROWS } from './turn.ts';
+
+/** Columns of a group, and their patterns. */
+const GROUP = 4;
+const PATTERNS = 2 ** GROUP;
+/** Columns of a unit. */
+export const UNIT_COLUMNS = SIDE;
+/** Sums of a column for a tile of tokens. */
+const SUM_BYTES = 4 * BYTE_ROWS;
+export const QUADS_SUMS = UNIT_COLUMNS * SUM_BYTES;
+/** Bytes before the quads of a group: how many each pattern has, 16 bits each. */
+const HEADER = 2 * PATTERNS;
+
+/** How many quads a matrix takes, and how many dot products they do. */
+export interface QuadCount {
+  readonly quads: number;
+  readonly dots: number;
+  /** Bytes of the packed data. */
+  readonly bytes: number;
+}
+
+const popcount = (pattern: number): number => Number(pattern & 1) + (pattern > 1 ? popcount(pattern >> 1) : 0);
+
+/** Rows of the matrix by pattern, each list a multiple of four: what is over joins the patterns of its parts, the last are filled up with -1. */
+function listsOf(data: Int8Array, k: number, n: number, column: number): number[][] {
+  const lists: number[][] = Array.from({ length: PATTERNS }, () => []);
+  const columns = Math.min(GROUP, n - column);
+  for (let row = 0; row < k; row++) {
+    let pattern = 0;
+    for (let j = 0; j < columns; j++) if (data[row * n + column + j] !== 0) pattern |= 1 << j;
+    if (pattern !== 0) lists[pattern]!.push(row);
+  }
+  for (let size = GROUP; size > 1; size--)
+    for (let pattern = 1; pattern < PATTERNS; pattern++) {
+      const list = lists[pattern]!;
+      while (popcount(pattern) === size && list.length % GROUP > 0) {
+        const row = list.pop()!;
+        const lowest = pattern & -pattern;
+        lists[lowest]!.push(row);
+        lists[pattern ^ lowest]!.push(row);
+      }
+    }
+  for (const list of lists) while (list.length % GROUP > 0) list.push(-1);
+  return lists;
+}
+
+const counted = new WeakMap<Tensor, QuadCount>();
+
+/** Counts once for each tensor. */
+export function countQuads(matrix: Tensor): QuadCount {
+  let found = counted.get(matrix);
+  if (found) return found;
+  const [k, n] = matrix.dims as [number, number];
+  let [quads, dots] = [0, 0];
+  for (let column = 0; column < n; column += GROUP)
+    for (const [pattern, list] of listsOf(matrix.data as Int8Array, k, n, column).entries()) {
+      quads += list.length / GROUP;
+      dots += (list.length / GROUP) * popcount(pattern);
+    }
+  const groups = Math.ceil(n / UNIT_COLUMNS) * (UNIT_COLUMNS / GROUP);
+  found = { quads, dots, bytes: groups * HEADER + 16 * quads + 4 * dots };
+  counted.set(matrix, found);
+  return found;
+}
+
+/** Writes the packed matrix at `to`; yields after each unit where it began, in bytes. */
+export function* packQuads(matrix: Tensor, to: DataView): Generator<number, void> {
+  const [k, n] = matrix.dims as [number, number];
+  const data = matrix.data as Int8Array;
+  let at = 0;
+  for (let first = 0; first < n; first += UNIT_COLUMNS) {
+    const begin = at;
+    for (let column = first; column < first + UNIT_COLUMNS; column += GROUP) {
+      const lists = listsOf(data, k, n, column);
+      lists.forEach((list, pattern) => {
+        to.setUint16(at + 2 * pattern, list.length / GROUP, true);
+      });
+      at += HEADER;
+      for (const [pattern, list] of lists.entries())
+        for (let i = 0; i < list.length; i += GROUP) {
+          const rows = list.slice(i, i + GROUP);
+          for (const row of rows) {
+            to.setUint32(at, Math.max(0, row) * LINE, true);
+            at += 4;
+          }
+          for (let j = 0; j < GROUP; j++) {
+            if (((pattern >> j) & 1) === 0) continue;
+            for (const row of rows) to.setInt8(at++, row < 0 ? 0 : data[row * n + column + j]!);
+          }
+        }
+    }
+    yield begin;
+  }
+}
+
+export interface QuadsShape {
+  readonly n: number;
+  readonly epilogue: Epilogue;
+  readonly aZero: { readonly given: boolean; readonly signed: boolean };
+  readonly result: 'float32' | LevelType;
+}
+
+const [headerAt, dataAt, sumsAt, groupsLeft, lineAt, tilesLeft] = [r10, rsi, r13, r14, r12, r15];
+/** Behind the sums, four lines of A and what becomes of them. */
+const [FIRST_LINE, FIRST_HALF] = [16, 20];
+
+/** The code of all units: sixteen columns of the result, for some tiles of 64 tokens. */
+export function emitQuads(shape: QuadsShape): Uint8Array {
+  const a = new Assembler();
+  const store = a.label();
+  emitEntry(a);
+  a.mov(thread, local('ahead'), entryAt);
+  a.mov(lineAt, turnedAt);
+  a.mov(tilesLeft, tiles);
+  const nextTile = a.here();
+  a.mov(dataAt, thread, local('ahead'));
+  a.lea(sumsAt, thread, SUMS_AT);
+  a.movi(groupsLeft, UNIT_COLUMNS / GROUP);
+  const nextGroup = a.here();
+  emitGroup(a);
+  a.dec(groupsLeft);
+  a.jnz(nextGroup);
+  emitStores(a, shape.n, store);
+  a.mov(rdi, thread, local('args'));
+  a.add(lineAt, at(rdi), argument('tileBytes'));
+  a.dec(tilesLeft);
+  a.jnz(nextTile);
+  a.ret();
+  a.bind(store);
+  emitStore(a, finishOf(a, shape));
+  return a.finish().slice();
+}
+
+/** Sums of four columns for a tile. */
+function emitGroup(a: Assembler): void {
+  const sum = (column: number, part: number): Vector => zmm(4 * column + part);
+  a.mov(headerAt, dataAt);
+  a.addi(dataAt, HEADER);
+  for (let i = 0; i < 16; i++) a.vpxord(zmm(i), zmm(i), zmm(i));
+  const offsets: readonly Gpr[] = [rax, rcx, rdx, r8];
+  for (let pattern = 1; pattern < PATTERNS; pattern++) {
+    const none = a.label();
+    a.movzx(r9, word(headerAt), 2 * pattern);
+    a.test(r9, r9);
+    a.jz(none);
+    const loop = a.here();
+    for (const [i, low] of [eax, ecx, edx, r8d].entries()) {
+      a.mov(low, at(dataAt), 4 * i);
+      a.vmovups(zmm(FIRST_LINE + i), at(lineAt, offsets[i]!));
+    }
+    const [r0, r1, r2, r3] = [0, 1, 2, 3].map((i) => zmm(FIRST_LINE + i)) as [Vector, Vector, Vector, Vector];
+    const [l01, h01, l23, h23] = [0, 1, 2, 3].map((i) => zmm(FIRST_HALF + i)) as [Vector, Vector, Vector, Vector];
+    a.vpunpcklbw(l01, r0, r1);
+    a.vpunpcklbw(l23, r2, r3);
+    a.vpunpckhbw(h01, r0, r1);
+    a.vpunpckhbw(h23, r2, r3);
+    a.vpunpcklwd(r0, l01, l23);
+    a.vpunpckhwd(r1, l01, l23);
+    a.vpunpcklwd(r2, h01, h23);
+    a.vpunpckhwd(r3, h01, h23);
+    let end = 16;
+    for (let column = 0; column < GROUP; column++) {
+      if (((pattern >> column) & 1) === 0) continue;
+      for (let part = 0; part < 4; part++)
+        a.vpdpbusd(sum(column, part), zmm(FIRST_LINE + part), at(dataAt), end, BROADCAST);
+      end += 4;
+    }
+    a.addi(dataAt, end);
+    a.dec(r9);
+    a.jnz(loop);
+    a.bind(none);
+  }
+  for (let column = 0; column < GROUP; column++)
+    for (let part = 0; part < 4; part++) a.vmovups(at(sumsAt), column * SUM_BYTES + part * LINE, sum(column, part));
+  a.addi(sumsAt, GROUP * SUM_BYTES);
+}
+
+/** The sums of a tile, sixteen tokens after the other, into the result. */
+function emitStores(a: Assembler, n: number, store: Label): void {
+  for (let part = 0; part < BYTE_ROWS / SIDE; part++) {
+    a.mov(rax, tiles);
+    a.sub(rax, tilesLeft);
+    a.add(rax, thread, local('firstTile'));
+    a.shl(rax, Math.log2(BYTE_ROWS));
+    a.addi(rax, part * SIDE);
+    a.lea(rdi, thread, SUMS_AT + part * LINE);
+    a.mov(rsi, thread, local('unit'));
+    a.shl(rsi, Math.log2(UNIT_COLUMNS));
+    a.movi(rdx, n);
+    a.sub(rdx, rsi);
+    a.movi(rcx, UNIT_COLUMNS);
+    a.cmp(rdx, rcx);
+    a.cmova(rdx, rcx);
+    a.call(store);
+  }
+}
+
+/** What each column counts: its sum, and behind all sums its scale. Those that fill up the last unit are there too. */
+export const paddedColumns = (n: number): number => Math.ceil(n / UNIT_COLUMNS) * UNIT_COLUMNS;
+
+/** Sums less what the zero point of A adds, times both scales. */
+function finishOf(a: Assembler, { n, epilogue, aZero, result }: QuadsShape): Finish {
+  const v = new Vectors(a, true);
+  const [scale, term] = [zmm(30), zmm(31)];
+  return {
+    epilogue,
+    pitch: SUM_BYTES,
+    bytes: result === 'float32' ? 4 : 1,
+    begin() {
+      a.movi(eax, 0);
+      if (aZero.given) {
+        a.mov(rdx, at(rdi), argument('aZero'));
+        if (aZero.signed) a.movsx(eax, byte(rdx));
+        else a.movzx(eax, byte(rdx));
+      }
+      if (aZero.signed) a.addi(eax, 128);
+      a.vpbroadcastd(scale, eax);
+      a.mov(rax, at(rdi), argument('columns'));
+      a.vpmulld(term, scale, at(rax, rcx, 4));
+      a.mov(rdx, at(rdi), argument('aScale'));
+      a.vbroadcastss(scale, at(rdx));
+      a.vmulps(scale, scale, at(rax, rcx, 4), 4 * paddedColumns(n));
+    },
+    scale() {
+      a.vpsubd(zmm(0), zmm(0), term);
+      a.vcvtdq2ps(zmm(0), zmm(0));
+      a.vmulps(zmm(0), zmm(0), scale);
+    },
+    store(_, to) {
+      if (result === 'float32') avx512.store(a, at(to), 0, zmm(0), true);
+      else storeSomeLevels(v, to, 0, packLevels(v, zmm(0), result, zmm(1)), rcx, rdx);
+    },
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * A product by a sparse float32 matrix as a stream of instructions, after kernels that generate code from the pattern of the weights
+ * (LIBXSMM's sparse kernels; an outer product, so that every load serves as many columns as have a nonzero there).
+ *
+ * A unit is a few groups of columns of the result, for some tiles of sixteen tokens: for each nonzero one multiply-add of a broadcast
+ * weight. Code that no other unit uses: the pattern is in it; weights follow one another in memory.
+ */
+
+import {
+  Assembler,
+  at,
+  BROADCAST,
+  eax,
+  edx,
+  r9,
+  r10,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rcx,
+  rdi,
+  rdx,
+  rip,
+  rsi,
+  zmm,
+} from '@espalier/x64';
+import type { Epilogue } from '../matmul/epilogue.ts';
+import { avx512 } from '../matmul/isa.ts';
+import { type Cut, NONZERO_BYTES } from './cut.ts';
+import { argument, emitEntry, emitStore, entryAt, LINE, local, SUMS_AT, thread, tiles, turnedAt } from './frame.ts';
+import { SIDE } from './square.ts';
+
+/** What a unit's own code finds beside: sums of the first tile, weights, the code that stores a tile. */
+const [sumsAt, weightsAt, storeAt] = [r9, r10, r15];
+/** Of the current tile, and tiles left. */
+const [lineAt, sumAt, tilesLeft] = [r12, r13, r14];
+/** The next code and weights to fetch. */
+const [codeAhead, weightsAhead] = [rax, rbp];
+
+/** The way into the code of each unit, and what stores a tile. */
+export function emitStreamEntry(epilogue: Epilogue): Uint8Array {
+  const a = new Assembler();
+  const store = a.label();
+  emitEntry(a);
+  a.lea(sumsAt, thread, SUMS_AT);
+  a.mov(weightsAt, at(rdi), argument('weights'));
+  a.lea(storeAt, rip(store));
+  a.jmp(entryAt);
+  a.bind(store);
+  a.push(codeAhead);
+  a.mov(rdi, sumAt);
+  a.mov(rax, tiles);
+  a.sub(rax, tilesLeft);
+  a.add(rax, thread, local('firstTile'));
+  a.shl(rax, Math.log2(SIDE));
+  const routine = a.label();
+  a.call(routine);
+  a.pop(codeAhead);
+  a.ret();
+  a.bind(routine);
+  emitStore(a, {
+    epilogue,
+    pitch: LINE,
+    bytes: 4,
+    store: (_, to) => avx512.store(a, at(to), 0, zmm(0), true),
+  });
+  return a.finish().slice();
+}
+
+/** Lines of A are in so many registers by turns, behind the sums. */
+const TURNS = 4;
+/** A short displacement reaches from the 128th element below a pointer to the 127th above. */
+const [BELOW, ABOVE] = [-128, 127];
+/** Lines of code and of weights that are fetched together. */
+const [CODE_LINES, WEIGHT_LINES] = [5, 2];
+
+/** A place in the sequence of weights. */
+export interface Stream {
+  readonly weights: Float32Array;
+  used: number;
+}
+
+/** The code of one unit; its weights are appended to `stream`. */
+export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Float32Array, stream: Stream): Uint8Array {
+  a.reset();
+  const { columns, rows, groupsPerUnit, density, k, n } = cut;
+  const groups: number[] = [];
+  for (let g = unit * groupsPerUnit; g < Math.min((unit + 1) * groupsPerUnit, columns.length - 1); g++) groups.push(g);
+  const first = columns[groups[0]!]!;
+  const width = columns[groups.at(-1)! + 1]! - first;
+  for (let chunk = 0; chunk + 1 < rows.length; chunk++) {
+    const [from, to] = [rows[chunk]!, rows[chunk + 1]!];
+    const after = a.label();
+    const nonzeros = Math.ceil(density * width * (to - from));
+    a.mov(lineAt, turnedAt);
+    a.mov(sumAt, sumsAt);
+    a.mov(tilesLeft, tiles);
+    // What comes next is fetched meanwhile, a part with each tile.
+    a.movi(eax, Math.max(1, Math.ceil((nonzeros * NONZERO_BYTES) / (CODE_LINES * LINE))));
+    a.lea(rax, at(rax, tiles), -1);
+    a.xor(edx, edx);
+    a.div(tiles);
+    a.mov(thread, local('ahead'), rax);
+    a.lea(codeAhead, rip(after));
+    a.lea(weightsAhead, at(weightsAt), 4 * (stream.used + nonzeros));
+    const nextTile = a.here();
+    emitPrefetch(a);
+    for (const g of groups) {
+      a.lea(rsi, at(sumAt), (columns[g]! - first) * LINE);
+      emitGroup(a, matrix, n, [from, to], [columns[g]!, columns[g + 1]!], stream);
+    }
+    if (to === k) {
+      a.movi(rsi, first);
+      a.movi(rdx, width);
+      a.call(storeAt);
+    }
+    a.addi(lineAt, k * LINE);
+    a.addi(sumAt, width * LINE);
+    a.dec(tilesLeft);
+    a.jnz(nextTile);
+    a.bind(after);
+  }
+  a.ret();
+  return a.finish().slice();
+}
+
+type Range = readonly [from: number, to: number];
+
+function emitPrefetch(a: Assembler): void {
+  a.mov(rcx, thread, local('ahead'));
+  const more = a.here();
+  for (let i = 0; i < CODE_LINES; i++) a.prefetcht1(at(codeAhead), i * LINE);
+  for (let i = 0; i < WEIGHT_LINES; i++) a.prefetcht1(at(weightsAhead), i * LINE);
+  a.addi(codeAhead, CODE_LINES * LINE);
+  a.addi(weightsAhead, WEIGHT_LINES * LINE);
+  a.dec(rcx);
+  a.jnz(more);
+}
+
+/** Adds to the sums at rsi of some columns what a chunk of rows gives. */
+function emitGroup(
+  a: Assembler,
+  matrix: Float32Array,
+  n: number,
+  [top, bottom]: Range,
+  [left, right]: Range,
+  stream: Stream,
+): void {
+  const sums = Array.from({ length: right - left }, (_, i) => zmm(i));
+  const [line, weight] = [at(rdi), at(rdx)];
+  let lineBase = top - BELOW;
+  let weightBase = stream.used - BELOW;
+  a.lea(rdi, at(lineAt), lineBase * LINE);
+  a.lea(rdx, at(weightsAt), weightBase * 4);
+  for (const [i, sum] of sums.entries())
+    if (top === 0) a.vpxord(sum, sum, sum);
+    else a.vmovups(sum, at(rsi), i * LINE);
+  let turn = 0;
+  for (let row = top; row < bottom; row++) {
+    const x = zmm(sums.length + (turn % TURNS));
+    let isLoaded = false;
+    for (let column = left, read = row * n + left; column < right; column++, read++) {
+      const value = matrix[read]!;
+      if (value === 0) continue;
+      if (!isLoaded) {
+        if (row - lineBase > ABOVE) {
+          a.addi(rdi, (row - BELOW - lineBase) * LINE);
+          lineBase = row - BELOW;
+        }
+        a.vmovups(x, line, (row - lineBase) * LINE);
+        isLoaded = true;
+        turn++;
+      }
+      if (stream.used - weightBase > ABOVE) {
+        a.addi(rdx, (stream.used - BELOW - weightBase) * 4);
+        weightBase = stream.used - BELOW;
+      }
+      a.vfmadd231ps(sums[column - left]!, x, weight, (stream.used - weightBase) * 4, BROADCAST);
+      stream.weights[stream.used++] = value;
+    }
+  }
+  for (const [i, sum] of sums.entries()) a.vmovups(at(rsi), i * LINE, sum);
+}
