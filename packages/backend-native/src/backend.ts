@@ -8,11 +8,12 @@ import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
+import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
-import { recurrent } from './kernels/recurrent/index.ts';
 import { quantization } from './kernels/quantize/index.ts';
+import { recurrent } from './kernels/recurrent/index.ts';
 import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { recordList } from './list.ts';
@@ -24,6 +25,7 @@ export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 /** The table. */
 const table: readonly NativeKernel[] = [
   ...matmul,
+  ...matmulSparse,
   ...matmulInt8,
   ...attention,
   ...pointwise,
