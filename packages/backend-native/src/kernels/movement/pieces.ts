@@ -1,11 +1,23 @@
 /** Copies as argument words: which code moves each piece, and in which units. */
 
-import { type Axis, mergeAxes, type Piece } from '@espalier/lowering';
 import type { Size } from '../lanes.ts';
 import { unitElements } from '../row.ts';
-import { walkArgs } from '../walk.ts';
+import { type Axis, mergeAxes, walkArgs } from '../walk.ts';
 import type { MovementCode } from './code.ts';
 import { blockColumns, blockRows, canTurn, PIECE, stagedColumns } from './emit.ts';
+
+/** Where elements lie: the first, and how far the next along each axis is, in elements. */
+export interface Place {
+  readonly address: number;
+  readonly strides: readonly number[];
+}
+
+/** Elements in a shape, from one place to another. Pieces of a copy do not overlap. */
+export interface Piece {
+  readonly extents: readonly number[];
+  readonly to: Place;
+  readonly from: Place;
+}
 
 export interface Copy {
   readonly units: number;
