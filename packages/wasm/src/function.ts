@@ -32,8 +32,16 @@ export type Operands<P extends readonly ValueType[]> = { readonly [I in keyof P]
 
 const EMPTY = 0x40;
 
+function bytesOf(lanes: ArrayBufferView): Uint8Array {
+  if (lanes.byteLength !== 16) throw new TypeError(`v128.const takes 16 bytes, not ${lanes.byteLength}`);
+  return new Uint8Array(lanes.buffer, lanes.byteOffset, 16);
+}
+
 class Structured implements Writer {
   readonly code = new Bytes();
+  /** Sets constants, before everything else. */
+  private readonly start = new Bytes();
+  private readonly constants = new Map<string, Local<'v128'>>();
   private readonly types: ValueType[] = [];
   private readonly params: number;
   private depth = 0;
@@ -77,11 +85,25 @@ class Structured implements Writer {
 
   /** @param lanes 16 bytes, as any typed array */
   v128_const(lanes: ArrayBufferView): Value<'v128'> {
-    const bytes = new Uint8Array(lanes.buffer, lanes.byteOffset, lanes.byteLength);
-    if (bytes.length !== 16) throw new TypeError(`v128.const takes 16 bytes, not ${bytes.length}`);
     this.code.bytes([0xfd, 12]);
-    this.code.bytes(bytes);
+    this.code.bytes(bytesOf(lanes));
     return undefined as never;
+  }
+
+  /** A local that holds a constant from the start of the function on: loops need not make it again. */
+  v128_constant(lanes: ArrayBufferView): Local<'v128'> {
+    const bytes = bytesOf(lanes);
+    const key = bytes.join();
+    let known = this.constants.get(key);
+    if (!known) {
+      known = this.local('v128');
+      this.constants.set(key, known);
+      this.start.bytes([0xfd, 12]);
+      this.start.bytes(bytes);
+      this.start.byte(0x21);
+      this.start.u32(known.index);
+    }
+    return known;
   }
 
   /** Bytes of `a` (0 to 15) and `b` (16 to 31) by position. */
@@ -195,6 +217,7 @@ class Structured implements Writer {
       body.u32(count);
       body.byte(typeCodes[type]);
     }
+    body.bytes(this.start.view());
     body.bytes(this.code.view());
     body.byte(0x0b);
     return body.view();

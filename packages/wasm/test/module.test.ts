@@ -28,6 +28,20 @@ describe('constants', () => {
     expect((exports['run'] as () => bigint)()).toBe(value);
   });
 
+  it('are made once, before all else', () => {
+    const lanes = run((f, parameter) => {
+      const n = parameter as ReturnType<typeof f.local<'i32'>>;
+      const [sum, other] = [f.local('v128'), f.v128_constant(Int32Array.of(5, 0, 0, 0))];
+      f.loop((again) => {
+        sum.set(f.i32x4_add(sum.get(), f.v128_constant(Int32Array.of(1, 2, 3, 4)).get()));
+        f.br_if(again, n.tee(f.i32_sub(n.get(), f.i32_const(1))));
+      });
+      f.v128_constant(Int32Array.of(1, 2, 3, 4)).set(other.get());
+      f.i32x4_extract_lane(f.i32x4_add(sum.get(), f.v128_constant(Int32Array.of(1, 2, 3, 4)).get()), 0);
+    });
+    expect(lanes(3)).toBe(3 + 5);
+  });
+
   it('of floats and vectors', () => {
     const sum = run((f) => {
       const v = f.v128_const(Float32Array.of(1.5, -2.25, 4, 8));

@@ -2,7 +2,7 @@
 // so importers, compressors and backends never know each other.
 export const layers: readonly (readonly RegExp[])[] = [
   [/^@espalier\/core$/, /^@espalier\/x64$/, /^@espalier\/wasm$/],
-  [/^@espalier\/formats$/],
+  [/^@espalier\/formats$/, /^@espalier\/lowering$/],
   [/^@espalier\/planner$/],
   [/^@espalier\/runtime$/],
   [/^@espalier\/backend-[a-z]+$/],

@@ -1,5 +1,6 @@
 /** Walks over operands together: row by row, each operand with its own strides, as argument words and as emitted code. */
 
+import type { Axis } from '@espalier/lowering';
 import {
   type Assembler,
   at,
@@ -18,28 +19,7 @@ import {
   rsp,
 } from '@espalier/x64';
 
-/** How far each operand advances along an axis, in its own unit. */
-export interface Axis {
-  readonly extent: number;
-  readonly strides: readonly number[];
-}
-
-/**
- * Axes innermost first; those that every operand walks as if they were one become one. Never empty: the first is the row.
- * @param strides by operand, then by axis
- */
-export function mergeAxes(extents: readonly number[], strides: readonly (readonly number[])[]): Axis[] {
-  const axes: Axis[] = [];
-  for (let i = extents.length - 1; i >= 0; i--) {
-    if (extents[i] === 1) continue;
-    const axis = { extent: extents[i]!, strides: strides.map((each) => each[i]!) };
-    const inner = axes.at(-1);
-    if (inner && axis.strides.every((stride, k) => stride === inner.strides[k]! * inner.extent))
-      axes[axes.length - 1] = { extent: inner.extent * axis.extent, strides: inner.strides };
-    else axes.push(axis);
-  }
-  return axes.length > 0 ? axes : [{ extent: 1, strides: strides.map(() => 0) }];
-}
+export { type Axis, mergeAxes } from '@espalier/lowering';
 
 /** Axes around rows that a walk may have at most. */
 export const MOST_AXES = 24;

@@ -117,7 +117,7 @@ const turned =
       desc && { dtype: desc.dtype, dims: bindShape(desc.shape, at), address: 0 };
     const [inputs, outputs] = [call.inputs.map(operand), call.outputs.map(operand)];
     const size = sizeIn(call.inputs[0]!);
-    const [piece] = pieces({ inputs, outputs, at, scratch: 0, status: 0, threads: 1 }, call, [], size, 0);
+    const [piece] = pieces({ inputs, outputs }, call, [], size, 0);
     return costOf(piece!, size, isWide);
   };
 

@@ -1,0 +1,12 @@
+// What calls come to, whatever the machine: matrices cut into units, walks over operands, moves of pieces.
+
+export { type Geometry, geometry, type Partition, partition } from './geometry.ts';
+export {
+  type BoundCall,
+  type BoundOperand,
+  type Piece,
+  type Place,
+  type Rearrangement,
+  rearrangements,
+} from './rearrange.ts';
+export { type Axis, checkFits, mergeAxes, walk } from './walk.ts';
