@@ -25,6 +25,8 @@ export interface Cut {
   /** Where chunks begin, and `k`. */
   readonly rows: readonly number[];
   readonly groupsPerUnit: number;
+  /** Groups of a unit that take turns at a tile of A. */
+  readonly together: number;
   readonly units: number;
 }
 
@@ -34,10 +36,12 @@ export function cutOf(k: number, n: number, nonzeros: number): Cut {
   const groups = Math.ceil(n / MOST_COLUMNS);
   const most = isThin ? THIN_ROWS : Math.min(MOST_ROWS, CHUNK_BYTES / (NONZERO_BYTES * MOST_COLUMNS * density));
   const chunks = Math.max(1, Math.ceil(k / most));
-  const groupsPerUnit = isThin ? Math.max(1, Math.min(THIN_GROUPS, Math.floor(groups / 8))) : 1;
+  const together = isThin ? Math.max(1, Math.min(THIN_GROUPS, Math.floor(groups / 8))) : 1;
+  // Where A has more lines than stay in the cache, a unit does many groups with a chunk of them before it reads the next.
+  const groupsPerUnit = k > MOST_ROWS ? Math.max(together, Math.ceil(groups / 4)) : together;
   return {
     ...{ k, n, density, columns: evenly(n, groups), rows: evenly(k, chunks) },
-    ...{ groupsPerUnit, units: Math.ceil(groups / groupsPerUnit) },
+    ...{ groupsPerUnit, together, units: Math.ceil(groups / groupsPerUnit) },
   };
 }
 

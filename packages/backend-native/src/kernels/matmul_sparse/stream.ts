@@ -86,42 +86,45 @@ export interface Stream {
 /** The code of one unit; its weights are appended to `stream`. */
 export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Float32Array, stream: Stream): Uint8Array {
   a.reset();
-  const { columns, rows, groupsPerUnit, density, k, n } = cut;
-  const groups: number[] = [];
-  for (let g = unit * groupsPerUnit; g < Math.min((unit + 1) * groupsPerUnit, columns.length - 1); g++) groups.push(g);
-  const first = columns[groups[0]!]!;
-  const width = columns[groups.at(-1)! + 1]! - first;
+  const { columns, rows, groupsPerUnit, together, density, k, n } = cut;
+  const end = Math.min((unit + 1) * groupsPerUnit, columns.length - 1);
+  const first = columns[unit * groupsPerUnit]!;
+  const unitWidth = columns[end]! - first;
   for (let chunk = 0; chunk + 1 < rows.length; chunk++) {
-    const [from, to] = [rows[chunk]!, rows[chunk + 1]!];
-    const after = a.label();
-    const nonzeros = Math.ceil(density * width * (to - from));
-    a.mov(lineAt, turnedAt);
-    a.mov(sumAt, sumsAt);
-    a.mov(tilesLeft, tiles);
-    // What comes next is fetched meanwhile, a part with each tile.
-    a.movi(eax, Math.max(1, Math.ceil((nonzeros * NONZERO_BYTES) / (CODE_LINES * LINE))));
-    a.lea(rax, at(rax, tiles), -1);
-    a.xor(edx, edx);
-    a.div(tiles);
-    a.mov(thread, local('ahead'), rax);
-    a.lea(codeAhead, rip(after));
-    a.lea(weightsAhead, at(weightsAt), 4 * (stream.used + nonzeros));
-    const nextTile = a.here();
-    emitPrefetch(a);
-    for (const g of groups) {
-      a.lea(rsi, at(sumAt), (columns[g]! - first) * LINE);
-      emitGroup(a, matrix, n, [from, to], [columns[g]!, columns[g + 1]!], stream);
+    const range = [rows[chunk]!, rows[chunk + 1]!] as const;
+    for (let group = unit * groupsPerUnit; group < end; group += together) {
+      const ends = columns.slice(group, Math.min(end, group + together) + 1);
+      const [left, right] = [ends[0]!, ends.at(-1)!];
+      const after = a.label();
+      const nonzeros = Math.ceil(density * (right - left) * (range[1] - range[0]));
+      a.mov(lineAt, turnedAt);
+      a.lea(sumAt, at(sumsAt), (left - first) * LINE);
+      a.mov(tilesLeft, tiles);
+      // What comes next is fetched meanwhile, a part with each tile.
+      a.movi(eax, Math.max(1, Math.ceil((nonzeros * NONZERO_BYTES) / (CODE_LINES * LINE))));
+      a.lea(rax, at(rax, tiles), -1);
+      a.xor(edx, edx);
+      a.div(tiles);
+      a.mov(thread, local('ahead'), rax);
+      a.lea(codeAhead, rip(after));
+      a.lea(weightsAhead, at(weightsAt), 4 * (stream.used + nonzeros));
+      const nextTile = a.here();
+      emitPrefetch(a);
+      for (let g = 0; g + 1 < ends.length; g++) {
+        a.lea(rsi, at(sumAt), (ends[g]! - left) * LINE);
+        emitGroup(a, matrix, n, range, [ends[g]!, ends[g + 1]!], stream);
+      }
+      if (range[1] === k) {
+        a.movi(rsi, left);
+        a.movi(rdx, right - left);
+        a.call(storeAt);
+      }
+      a.addi(lineAt, k * LINE);
+      a.addi(sumAt, unitWidth * LINE);
+      a.dec(tilesLeft);
+      a.jnz(nextTile);
+      a.bind(after);
     }
-    if (to === k) {
-      a.movi(rsi, first);
-      a.movi(rdx, width);
-      a.call(storeAt);
-    }
-    a.addi(lineAt, k * LINE);
-    a.addi(sumAt, width * LINE);
-    a.dec(tilesLeft);
-    a.jnz(nextTile);
-    a.bind(after);
   }
   a.ret();
   return a.finish().slice();
