@@ -1,0 +1,57 @@
+/** The wasm backend: the table of kernels over the engine. */
+
+import { type Backend, EspalierError, type Kernel } from '@espalier/core';
+import { calibrate } from './calibrate.ts';
+import { type EngineOptions, startEngine } from './engine.ts';
+import type { WasmKernel } from './kernel.ts';
+import { pointwise } from './kernels/pointwise/index.ts';
+import { recordList } from './list.ts';
+import { MAX_BUFFER_BYTES, type WasmBuffer } from './memory.ts';
+import type { WasmProgram } from './program.ts';
+
+export interface WasmBackend extends Backend<WasmBuffer, WasmProgram> {
+  /** Where runs have fewer threads than this host could give: how to get more. */
+  readonly hint: string | undefined;
+}
+
+/** The table. */
+const table: readonly WasmKernel[] = [...pointwise];
+
+export type WasmOptions = EngineOptions;
+
+/** The backend, or in one line why this host has none: the next backend serves then. */
+export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend | { readonly reason: string }> {
+  const engine = await startEngine(options);
+  if ('reason' in engine) return engine;
+  const { memory, features } = engine;
+  // Of kernels that are written for several instruction sets, those for the best one serve all calls that others do.
+  const isa = features.has('relaxed-simd') ? 'relaxed' : 'simd';
+  return {
+    id: 'wasm',
+    apiVersion: 1,
+    features,
+    limits: { alignment: 64, maxBufferBytes: MAX_BUFFER_BYTES, threads: engine.team },
+    kernels: table
+      .filter(({ name }) => !name.endsWith(isa === 'relaxed' ? '__simd' : '__relaxed'))
+      .map(
+        (row): Kernel<WasmProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),
+      ),
+    hint: engine.hint,
+    calibrate: (signal) => calibrate(engine, signal),
+    alloc: (bytes) => memory.alloc(bytes),
+    free: (buffer) => memory.free(buffer),
+    write: (buffer, offset, bytes) => memory.view(buffer).set(bytes, offset),
+    read: async (buffer, offset, bytes) => memory.view(buffer).slice(offset, offset + bytes),
+    // Memory that is not shared moves when it grows.
+    ...(memory.isShared ? { view: (buffer: WasmBuffer) => memory.view(buffer) } : {}),
+    record: (steps) => recordList(engine, steps),
+    dispose() {
+      if (memory.live > 0)
+        throw new EspalierError(
+          'BAD_INPUT',
+          `${memory.live} bytes of WebAssembly memory are still in use: dispose the sessions first`,
+        );
+      engine.dispose();
+    },
+  };
+}

@@ -1,0 +1,235 @@
+/** Command lists: steps bound to memory and sizes, and run by an executor. */
+
+import {
+  atNode,
+  type Binding,
+  bindShape,
+  type CommandList,
+  EspalierError,
+  type RunOptions,
+  Slicer,
+  type Slot,
+  type Step,
+  type TensorDesc,
+  throwIfAborted,
+} from '@espalier/core';
+import type { Engine } from './engine.ts';
+import { ARGUMENTS, CODE, COMMAND_WORDS, HEADER_WORDS, NEXT, UNITS } from './executor.ts';
+import type { WasmBuffer } from './memory.ts';
+import type { WasmCall, WasmOperand, WasmProgram } from './program.ts';
+
+type WasmSlots = readonly (Slot<WasmBuffer> | undefined)[];
+type WasmStep = Step<WasmProgram>;
+
+/** Bytes of a step's status. */
+const STATUS = 16;
+/** Bound blocks that wait to be run again; more runs at once bind anew. */
+const KEPT_BLOCKS = 4;
+
+/** Steps bound to addresses and sizes. */
+interface Block {
+  readonly key: string;
+  /** The header, the commands, their arguments. */
+  readonly buffer: WasmBuffer;
+  /** What to free with the block. */
+  readonly owned: readonly WasmBuffer[];
+  /** Which step each command belongs to. */
+  readonly steps: readonly number[];
+  readonly times: WasmBuffer;
+  /** Of the steps that may fail, one after the other. */
+  readonly status: WasmBuffer;
+  readonly failing: readonly WasmStep[];
+}
+
+export function recordList(engine: Engine, steps: readonly WasmStep[]): CommandList<WasmBuffer> {
+  const kept: Block[] = [];
+  /** Numbers that the executor has given to code in this memory. */
+  const codes = new Map<WebAssembly.Module, number>();
+  let [disposed, used] = [false, 0];
+  const free = (block: Block): void => {
+    for (const buffer of block.owned) engine.memory.free(buffer);
+  };
+  const removeCodes = (): void => {
+    if (!disposed || used > 0) return;
+    for (const id of codes.values()) engine.executor.removeCode(id);
+    codes.clear();
+  };
+  const give = (block: Block): void => {
+    kept.unshift(block);
+    used--;
+    while (kept.length > (disposed ? 0 : KEPT_BLOCKS)) free(kept.pop()!);
+    removeCodes();
+  };
+  return {
+    async run(slots, at, options = {}) {
+      throwIfAborted(options.signal);
+      const key = keyOf(slots, at);
+      const index = kept.findIndex((each) => each.key === key);
+      const block =
+        index < 0 ? await bind(engine, codes, steps, slots, at, key, options.signal) : kept.splice(index, 1)[0]!;
+      used++;
+      await runBlock(engine, block, steps, options, () => give(block));
+    },
+    dispose() {
+      disposed = true;
+      for (const block of kept.splice(0)) free(block);
+      removeCodes();
+    },
+  };
+}
+
+function keyOf(slots: WasmSlots, at: Binding): string {
+  const addresses = slots.map((slot) => (slot ? slot.buffer.address + slot.offset : ''));
+  return `${addresses.join()};${Object.entries(at).join()}`;
+}
+
+interface Encoded {
+  readonly step: number;
+  readonly module: WebAssembly.Module;
+  readonly units: number;
+  readonly args: readonly number[];
+}
+
+/** Binds steps, giving the event loop its turns: a long list takes a while. @throws EspalierError `ABORTED` */
+async function bind(
+  { memory, executor, team }: Engine,
+  codes: Map<WebAssembly.Module, number>,
+  steps: readonly WasmStep[],
+  slots: WasmSlots,
+  at: Binding,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<Block> {
+  const slicer = new Slicer(signal);
+  const operand = (desc: TensorDesc | undefined, index: number | undefined): WasmOperand | undefined => {
+    const slot = index === undefined ? undefined : slots[index];
+    if (!desc || !slot) return undefined;
+    return { dtype: desc.dtype, dims: bindShape(desc.shape, at), address: slot.buffer.address + slot.offset };
+  };
+  const failing = steps.filter(({ program }) => program.failure);
+  const status = memory.alloc(STATUS * failing.length);
+  const owned = [status];
+  const own = (bytes: number): WasmBuffer => {
+    const buffer = memory.alloc(bytes);
+    owned.push(buffer);
+    return buffer;
+  };
+  try {
+    const calls: Omit<WasmCall, 'scratch'>[] = [];
+    // Steps run one after the other, so that one scratch area serves them all.
+    let [scratchBytes, failable] = [0, 0];
+    for (const { program, call, inputs, outputs } of steps) {
+      if (slicer.due) await slicer.pause();
+      const bound = {
+        inputs: call.inputs.map((desc, i) => operand(desc, inputs[i])),
+        outputs: call.outputs.map((desc, i) => operand(desc, outputs[i])),
+        at,
+        threads: team,
+        status: status.address + STATUS * failable,
+      };
+      if (program.failure) failable++;
+      calls.push(bound);
+      scratchBytes = Math.max(scratchBytes, program.scratch?.(bound) ?? 0);
+    }
+    const scratch = own(scratchBytes).address;
+    const commands: Encoded[] = [];
+    let words = 0;
+    for (const [step, { program }] of steps.entries()) {
+      if (slicer.due) await slicer.pause();
+      const call = { ...calls[step]!, scratch };
+      for (const phase of program.phases) {
+        const args = phase.args(call);
+        commands.push({ step, module: phase.code.module, units: phase.units(call), args });
+        words += args.length;
+      }
+    }
+    const buffer = own(4 * (HEADER_WORDS + COMMAND_WORDS * commands.length + words));
+    const times = own(8 * (commands.length + 1));
+    for (const { module } of commands)
+      if (!codes.has(module)) codes.set(module, executor.addCode(module, memory.object));
+    let command = buffer.address / 4 + HEADER_WORDS;
+    let next = command + COMMAND_WORDS * commands.length;
+    for (const { module, units, args } of commands) {
+      if (slicer.due) await slicer.pause();
+      const { i32 } = memory;
+      i32[command + CODE] = codes.get(module)!;
+      i32[command + ARGUMENTS] = 4 * next;
+      i32[command + UNITS] = units;
+      i32.set(args, next);
+      next += args.length;
+      command += COMMAND_WORDS;
+    }
+    return { key, buffer, owned, steps: commands.map(({ step }) => step), times, status, failing };
+  } catch (error) {
+    for (const each of owned) memory.free(each);
+    throw error;
+  }
+}
+
+/** @param give takes the block back when nothing reads it any more */
+async function runBlock(
+  { memory, executor, team }: Engine,
+  block: Block,
+  steps: readonly WasmStep[],
+  { signal, onStep }: RunOptions,
+  give: () => void,
+): Promise<void> {
+  const { buffer, times, steps: stepOf } = block;
+  const { i32 } = memory;
+  const first = buffer.address / 4;
+  i32.fill(0, first, first + HEADER_WORDS);
+  for (let c = 0; c < stepOf.length; c++) {
+    const at = first + HEADER_WORDS + c * COMMAND_WORDS;
+    i32.fill(0, at + NEXT, at + COMMAND_WORDS);
+  }
+  memory.view(block.status).fill(0);
+  memory.view(times).fill(0);
+  const abort = (): void => void Atomics.store(memory.i32, first, 1);
+  signal?.addEventListener('abort', abort, { once: true });
+  const { outcome, left } = executor.run({
+    memory: memory.object,
+    block: buffer.address,
+    commands: stepOf.length,
+    times: onStep ? times.address : 0,
+    team,
+  });
+  try {
+    const { completed, failed } = await outcome;
+    if (failed) {
+      const { call, kernel } = steps[stepOf[failed.command]!]!;
+      const message = `${call.node}: ${kernel} failed: ${failed.message}`;
+      throw new EspalierError('KERNEL_FAILED', message, { node: call.node });
+    }
+    if (!completed) {
+      throwIfAborted(signal);
+      throw new EspalierError('ABORTED', 'the run was stopped');
+    }
+    checkStatus(memory.view(block.status), block.failing);
+    if (onStep) reportTimes(memory.view(times), stepOf, onStep);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    void left.then(give, give);
+  }
+}
+
+/** @throws EspalierError of the first step whose status says that its values are wrong */
+function checkStatus(status: Uint8Array, failing: readonly WasmStep[]): void {
+  const words = new DataView(status.buffer, status.byteOffset, status.byteLength);
+  for (const [i, { call, program }] of failing.entries()) {
+    const kind = words.getInt32(i * STATUS, true);
+    if (kind !== 0) throw atNode(call, program.failure!(kind, words.getBigInt64(i * STATUS + 8, true)));
+  }
+}
+
+/** Commands without units end when the one before them does. */
+function reportTimes(times: Uint8Array, stepOf: readonly number[], onStep: NonNullable<RunOptions['onStep']>): void {
+  const ends = new Float64Array(times.buffer, times.byteOffset, times.byteLength / 8);
+  const spent = new Map<number, number>();
+  let before = ends[0]!;
+  for (const [c, step] of stepOf.entries()) {
+    const end = Math.max(before, ends[c + 1]!);
+    spent.set(step, (spent.get(step) ?? 0) + (end - before) / 1000);
+    before = end;
+  }
+  for (const [step, seconds] of spent) onStep(step, seconds);
+}

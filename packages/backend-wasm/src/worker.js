@@ -1,0 +1,89 @@
+/**
+ * One thread of the pool: runs commands in shared memory together with others. Plain JavaScript, so that one file serves sources and
+ * builds alike. What lies where in a block is said in executor.ts.
+ */
+
+const HEADER_WORDS = 16;
+const COMMAND_WORDS = 16;
+const [CODE, ARGUMENTS, UNITS, NEXT, DONE, WAITING] = [0, 1, 2, 8, 9, 10];
+/** Looks at a counter before a thread sleeps: some 20 microseconds. */
+const SPINS = 4000;
+/** Milliseconds that a thread sleeps at most before it looks whether the run was cancelled. */
+const NAP_MS = 5;
+
+/** By number. */
+const functions = new Map();
+
+/** A browser's, Deno's and Bun's worker posts for itself; Node's has a port. */
+const port =
+  typeof globalThis.postMessage === 'function'
+    ? globalThis
+    : globalThis.process.getBuiltinModule('node:worker_threads').parentPort;
+
+/** Takes units until none is left, then waits for those that others took. False when the run was cancelled. */
+function runCommand(words, cancel, at, thread, onLast) {
+  const run = functions.get(words[at + CODE]);
+  const [args, units] = [words[at + ARGUMENTS], words[at + UNITS]];
+  for (;;) {
+    const unit = Atomics.add(words, at + NEXT, 1);
+    if (unit >= units) break;
+    if (Atomics.load(words, cancel) !== 0) return false;
+    run(args, unit, thread);
+    if (Atomics.add(words, at + DONE, 1) + 1 === units) {
+      onLast();
+      if (Atomics.load(words, at + WAITING) > 0) Atomics.notify(words, at + DONE);
+      return true;
+    }
+  }
+  for (let i = 0; i < SPINS; i++) if (Atomics.load(words, at + DONE) >= units) return true;
+  Atomics.add(words, at + WAITING, 1);
+  let done = Atomics.load(words, at + DONE);
+  while (done < units && Atomics.load(words, cancel) === 0) {
+    Atomics.wait(words, at + DONE, done, NAP_MS);
+    done = Atomics.load(words, at + DONE);
+  }
+  Atomics.sub(words, at + WAITING, 1);
+  return done >= units;
+}
+
+function run({ memory, block, commands, times, thread }) {
+  // Another thread may have made memory grow: growing by nothing has this one see it.
+  memory.grow(0);
+  const words = new Int32Array(memory.buffer);
+  const cancel = block / 4;
+  const stamps = times > 0 ? new Float64Array(memory.buffer, times, commands + 1) : undefined;
+  const stamp = (index) => {
+    if (stamps) stamps[index] = performance.timeOrigin + performance.now();
+  };
+  if (stamps && stamps[0] === 0) stamp(0);
+  for (let command = 0; command < commands; command++) {
+    const at = cancel + HEADER_WORDS + command * COMMAND_WORDS;
+    try {
+      if (!runCommand(words, cancel, at, thread, () => stamp(command + 1))) return { completed: false };
+    } catch (error) {
+      Atomics.store(words, cancel, 1);
+      return { completed: false, failed: { command, message: String(error) } };
+    }
+  }
+  return { completed: true };
+}
+
+function receive(message) {
+  switch (message.kind) {
+    case 'code': {
+      const { exports } = new WebAssembly.Instance(message.module, { host: { memory: message.memory } });
+      functions.set(message.id, exports.run);
+      break;
+    }
+    case 'remove':
+      functions.delete(message.id);
+      break;
+    case 'run':
+      port.postMessage({ kind: 'left', id: message.id, ...run(message) });
+      break;
+  }
+}
+
+if (port === globalThis) globalThis.onmessage = ({ data }) => receive(data);
+else port.on('message', receive);
+port.postMessage({ kind: 'ready' });
