@@ -194,7 +194,12 @@ class Grower {
     if (op === 'Pow') return this.op(op, [x, this.scalar(2)]);
     if (op === 'Exp') return this.and(this.op('Tanh', [x]), (y) => this.op(op, [y]));
     if (op === 'Sqrt') return this.and(this.op('Abs', [x]), (y) => this.op(op, [y]));
-    if (op === 'Reciprocal') return this.and(this.op('Sigmoid', [x]), (y) => this.op(op, [y]));
+    // Of numbers from 1 to 3: what is near 0 would leave the range of float32 soon after.
+    if (op === 'Reciprocal')
+      return this.and(
+        this.and(this.op('Tanh', [x]), (y) => this.op('Add', [y, this.scalar(2)])),
+        (y) => this.op(op, [y]),
+      );
     return this.op(op, [x], op === 'LeakyRelu' ? { alpha: 0.1 } : {});
   }
 
