@@ -1,5 +1,5 @@
 /**
- * Products by sparse weights (f32, i8) in the shapes of BERT against the dense kernel: how many times as fast, operations a second on
+ * Products by sparse weights (f32; i8 unstructured; i8b in blocks of 1x4) in the shapes of BERT against the dense kernel: how many times as fast, operations a second on
  * nonzeros, and the time over what the law predicts. Hot: the same weights in every step. Cold: in each step other weights, more than any cache holds.
  *
  * `npx esbuild bench/sparse.ts --bundle --platform=node --format=esm --conditions=espalier-source --outfile=dist/bench.mjs && node dist/bench.mjs f32 1 128`
@@ -63,12 +63,39 @@ const kinds = {
         dims,
       ),
   },
+  i8b: {
+    ...{
+      op: 'QuantizedMatMul',
+      domain: ESPALIER,
+      dense: 'quantizedmatmul_i8_dense',
+      sparse: 'quantizedmatmul_i8_blocks1x4',
+    },
+    ...{ bytes: 1, weights: 3, rate: 'dot' },
+    inputs: (m: number, weights: Tensor) => [
+      ...[
+        new Tensor('uint8', new Uint8Array(m * weights.dims[0]!), [m, weights.dims[0]!]),
+        one,
+        new Tensor('uint8', [3], []),
+      ],
+      ...[weights, one, new Tensor('int8', [0], [])],
+    ],
+    weightsOf: (values: Float32Array, dims: number[]) =>
+      new Tensor(
+        'int8',
+        Int8Array.from(values, (x) => x && (x > 0 ? 1 : -1) + x * 252),
+        dims,
+      ),
+  },
 } as const;
 const [kind = 'f32', threads = '1', only] = process.argv.slice(2) as [keyof typeof kinds, string?, string?];
 const { op, domain, inputs, weightsOf, weights: at, bytes, rate, ...names } = kinds[kind];
 
 function sparse(k: number, n: number, density: number): Tensor {
-  const values = Float32Array.from({ length: k * n }, () => (Math.random() < density ? Math.random() - 0.5 : 0));
+  const block = kind === 'i8b' ? 4 : 1;
+  const kept = Uint8Array.from({ length: Math.ceil(k / block) * n }, () => Number(Math.random() < density));
+  const values = Float32Array.from({ length: k * n }, (_, i) => {
+    return kept[Math.floor(i / n / block) * n + (i % n)] ? Math.random() - 0.5 : 0;
+  });
   return weightsOf(values, [k, n]);
 }
 

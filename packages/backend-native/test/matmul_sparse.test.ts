@@ -6,6 +6,7 @@ import {
   createEvaluator,
   type DType,
   type EpilogueStep,
+  isRejection,
   type Node,
   onnxOps,
   Tensor,
@@ -37,24 +38,28 @@ function tensor(dims: readonly number[], seed: number, density = 1): Tensor {
 
 describe.skipIf(reason)('products by sparse matrices', () => {
   const whole = found as NativeBackend;
-  const kernels = whole.kernels.filter(({ name }) => /_stream_|_quads_/.test(name));
+  const kernels = whole.kernels.filter(({ name }) => /_stream_|_quads_|_blocks1x4_/.test(name));
   afterAll(() => whole.dispose());
 
   for (const { name, run, skip } of conformanceTests({ ...whole, kernels }, { runs: 40 })) it.skipIf(skip)(name, run);
 
-  const op = { MatMul: { domain: '', weights: [1] }, QuantizedMatMul: { domain: 'espalier', weights: [3, 4, 5] } };
+  const kinds = {
+    stream: { op: 'MatMul', domain: '', weights: [1] },
+    quads: { op: 'QuantizedMatMul', domain: 'espalier', weights: [3, 4, 5] },
+    blocks1x4: { op: 'QuantizedMatMul', domain: 'espalier', weights: [3, 4, 5] },
+  };
 
   async function run(
-    name: keyof typeof op,
+    kind: keyof typeof kinds,
     inputs: readonly Tensor[],
     dims: readonly number[],
     epilogue: readonly EpilogueStep[],
     dtype: DType = 'float32',
   ) {
-    const { domain, weights } = op[name];
-    const kernel = kernels.find((each) => each.op === name);
+    const { op, domain, weights } = kinds[kind];
+    const kernel = kernels.find(({ name }) => name.includes(`_${kind}_`));
     const call: Call = {
-      ...{ node: 'product', op: name, domain, attrs: {}, epilogue },
+      ...{ node: 'product', op, domain, attrs: {}, epilogue },
       inputs: inputs.map(({ type, dims: shape }) => ({ dtype: type, shape })),
       outputs: [{ dtype, shape: dims }],
     };
@@ -63,7 +68,9 @@ describe.skipIf(reason)('products by sparse matrices', () => {
       const nonzeros = [...(tensor.data as Float32Array)].filter((value) => value !== 0).length;
       return { tensor, structure: { elements: tensor.size, nonzeros } };
     });
-    expect(kernel!.work(call, {}, constants)).not.toHaveProperty('reason');
+    // What is too dense to pay is computed all the same when asked to.
+    const asked = kernel!.work(call, {}, constants);
+    if (isRejection(asked)) expect(asked.reason).toBe('hardly any of its weights is zero');
     const program = await kernel!.prepare!(call, constants, { features: whole.features });
     const y = whole.alloc(
       byteLength(
@@ -101,7 +108,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
       const operands = own.map((i) => inputs[i]!);
       wanted = await evaluate(op, operands.toSpliced(position, 0, wanted), attrs);
     }
-    const got = await run('MatMul', inputs, wanted.dims, steps);
+    const got = await run('stream', inputs, wanted.dims, steps);
     const bound = (x.dims.at(-1)! + 8) * 2 ** -24;
     const worst = got.findIndex(
       (y, i) => !(Math.abs(y - (wanted.data[i] as number)) <= bound * (1 + (terms.data[i] as number))),
@@ -111,7 +118,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
 
   it('has groups, tiles and chunks of every size at every density', async () => {
     let seed = 1;
-    for (const density of [0, 0.01, 0.05, 0.1, 0.5, 1])
+    for (const density of [0, 0.01, 0.05, 0.1, 0.5, 0.9])
       for (const [m, k, n] of [
         [1, 1, 1],
         [15, 16, 28],
@@ -159,11 +166,11 @@ describe.skipIf(reason)('products by sparse matrices', () => {
     };
     const one = (value: number): Tensor => new Tensor('float32', Float32Array.of(value), []);
 
-    it('are exact for every density, tile and tail', async () => {
+    it.each(['quads', 'blocks1x4'] as const)('are exact as %s for every density, tile and tail', async (kind) => {
       let seed = 1;
       for (const type of ['uint8', 'int8'] as const)
-        for (const density of [0, 0.03, 0.1, 0.3, 1])
-          for (const [m, k, n] of [
+        for (const density of [0, 0.03, 0.1, 0.3, 0.9])
+          for (const [m, depth, n] of [
             [1, 1, 1],
             [15, 64, 16],
             [16, 65, 17],
@@ -172,6 +179,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
             [130, 700, 50],
             [600, 20, 70],
           ] as const) {
+            const k = kind === 'quads' ? depth : 4 * Math.ceil(depth / 4);
             const inputs = [
               ...[bytes(type, [m, k], seed++), one(2 ** -6), new Tensor(type, [type === 'int8' ? -77 : 131], [])],
               ...[
@@ -185,7 +193,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
               inputs: inputs.map((_, i) => `input ${i}`),
             };
             const [wanted] = await js(node, inputs);
-            const got = await run('QuantizedMatMul', inputs, wanted!.dims, []);
+            const got = await run(kind, inputs, wanted!.dims, []);
             // The sums are exact; their scaling may round once more.
             const worst = got.findIndex(
               (y, i) => !(Math.abs(y - (wanted!.data[i] as number)) <= 2 ** -22 * Math.abs(wanted!.data[i] as number)),
@@ -194,8 +202,8 @@ describe.skipIf(reason)('products by sparse matrices', () => {
           }
     });
 
-    it('end in levels', async () => {
-      const [m, k, n] = [70, 90, 37];
+    it.each(['quads', 'blocks1x4'] as const)('as %s end in levels', async (kind) => {
+      const [m, k, n] = [70, 92, 37];
       const inputs = [
         ...[bytes('uint8', [m, k], 1), one(2 ** -7), new Tensor('uint8', [100], [])],
         ...[bytes('int8', [k, n], 2, 0.2), tensor([n], 3), new Tensor('int8', new Int8Array(n), [n])],
@@ -213,7 +221,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
         inputs[7]!,
         inputs[8]!,
       ]);
-      const got = await run('QuantizedMatMul', inputs, [m, n], steps, 'uint8');
+      const got = await run(kind, inputs, [m, n], steps, 'uint8');
       const off = [...got].filter((y, i) => Math.abs(y - (wanted.data[i] as number)) > 0).length;
       expect(off).toBeLessThan(5);
       expect(new Set(got).size).toBeGreaterThan(20);
@@ -230,7 +238,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
         const part = (w.data as Float32Array).subarray(row * n + cut.columns[g]!, row * n + cut.columns[g + 1]!);
         if (part.some((x) => x !== 0)) lines++;
       }
-    expect(linesOf(w, cut)).toBe(lines);
+    expect(linesOf(w.data as Float32Array, cut)).toBe(lines);
     expect(cut.columns.at(-1)).toBe(n);
     expect(cut.rows.at(-1)).toBe(k);
   });

@@ -1,6 +1,6 @@
 /** What the sparse products have in common: which epilogues they do, how many tiles a unit takes, their program. */
 
-import { type Call, dim, isRejection, type Rejection, sizeOf } from '@espalier/core';
+import { type Call, type Constant, dim, isRejection, type Rejection, sizeOf, type Tensor } from '@espalier/core';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
@@ -8,6 +8,7 @@ import type { NativeCall, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import { type Epilogue, epilogueOf } from '../matmul/epilogue.ts';
 import { geometry } from '../matmul/geometry.ts';
+import type { Cut } from './cut.ts';
 import { type Argument, argumentWords } from './frame.ts';
 import { turnWords } from './turn.ts';
 
@@ -27,6 +28,35 @@ export function rowwise(call: Call, weights: number): Epilogue | Rejection {
   }
   return epilogue;
 }
+
+/** What something about a constant is; found once. */
+export function remembered<T>(find: (tensor: Tensor) => T): (tensor: Tensor) => T {
+  const known = new WeakMap<Tensor, { readonly found: T }>();
+  return (tensor) => {
+    const entry = known.get(tensor) ?? { found: find(tensor) };
+    known.set(tensor, entry);
+    return entry.found;
+  };
+}
+
+/** Weights of which more than this share is not zero are not worth to be looked at closer. */
+const MOST_DENSITY = 0.95;
+
+/** Why a matrix is none for sparse kernels. */
+export function notSparse(weights: Constant | undefined): string | undefined {
+  if (weights?.tensor.dims.length !== 2) return 'its weights are not a constant matrix';
+  const { nonzeros, elements } = weights.structure;
+  return nonzeros > MOST_DENSITY * elements ? 'hardly any of its weights is zero' : undefined;
+}
+
+/** What it takes to run a stream for a tile of tokens: each in multiply-adds of a vector. */
+const NONZERO_COST = 1.05;
+const LINE_COST = 2.6;
+const GROUP_COST = 60;
+
+/** Multiply-adds of a vector for a tile by `nonzeros` weights in a stream, which load so many `lines` of A. */
+export const streamCost = (nonzeros: number, lines: number, { columns, rows }: Cut): number =>
+  Math.max(NONZERO_COST * nonzeros + GROUP_COST * (columns.length - 1) * (rows.length - 1), LINE_COST * lines);
 
 /** Tiles of a unit at most: so many sums stay in the second-level cache, and a unit takes well under a millisecond. */
 const MOST_TOKENS = 512;

@@ -1,7 +1,5 @@
 /** How a sparse matrix is cut into groups of columns, chunks of rows and units of work; and what its nonzeros look like there. */
 
-import type { Tensor } from '@espalier/core';
-
 /** Columns of a group at most: a register of sums each, and four for lines of A. */
 const MOST_COLUMNS = 28;
 /** Bytes of code for a nonzero, and how many a chunk may have so that it stays in the first-level cache. */
@@ -56,14 +54,9 @@ export function unitColumns({ columns, groupsPerUnit }: Cut): number {
   return most;
 }
 
-const counted = new WeakMap<Tensor, number>();
-
 /** How many lines of A the groups of a matrix load together: pairs of a group and a row in which it has a nonzero. */
-export function linesOf(weights: Tensor, { k, n, columns }: Cut): number {
-  let lines = counted.get(weights);
-  if (lines !== undefined) return lines;
-  const data = weights.data as Float32Array;
-  lines = 0;
+export function linesOf(data: ArrayLike<number>, { k, n, columns }: Cut): number {
+  let lines = 0;
   for (let row = 0; row < k; row++) {
     let column = 0;
     for (let g = 1; g < columns.length; g++) {
@@ -73,6 +66,5 @@ export function linesOf(weights: Tensor, { k, n, columns }: Cut): number {
       column = end;
     }
   }
-  counted.set(weights, lines);
   return lines;
 }

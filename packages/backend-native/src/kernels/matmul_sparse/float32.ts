@@ -1,24 +1,29 @@
 /** Products by sparse matrices of float32. */
 
 import { bindShape, isRejection, Slicer, sizeOf } from '@espalier/core';
-import { Assembler } from '@espalier/x64';
+import { Assembler, at, zmm } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
-import { levels, programOf, rowwise } from './common.ts';
+import { avx512 } from '../matmul/isa.ts';
+import { levels, notSparse, programOf, remembered, rowwise, streamCost } from './common.ts';
 import { cutOf, linesOf, NONZERO_BYTES, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { SIDE } from './square.ts';
 import { emitStreamEntry, emitUnit, type Stream } from './stream.ts';
 import { emitTurn } from './turn.ts';
 
-/** What a nonzero takes, and a line of A from the second-level cache, in multiply-adds of a vector. */
-const NONZERO_COST = 1.05;
-const LINE_COST = 2.6;
-/** What a tile of a group takes beside its nonzeros, in multiply-adds of a vector. */
-const TILE_COST = 60;
 /** What it takes to turn an element, in multiply-adds of the processor. */
 const TURN_COST = 8;
+
+const patternOf = remembered(({ dims, data }) => {
+  const [k, n] = dims as [number, number];
+  const values = data as Float32Array;
+  let nonzeros = 0;
+  for (const value of values) if (value !== 0) nonzeros++;
+  const cut = cutOf(k, n, nonzeros);
+  return { nonzeros, cut, lines: linesOf(values, cut) };
+});
 
 export const stream: NativeKernel = {
   name: 'matmul_f32_stream_28x16__avx512',
@@ -29,43 +34,36 @@ export const stream: NativeKernel = {
   format: { name: 'stream', levels },
   work(call, at, constants) {
     const weights = constants[1];
-    if (weights?.tensor.dims.length !== 2) return { reason: 'its second operand is not a constant matrix' };
+    const reason = notSparse(weights);
+    if (reason) return { reason };
     const epilogue = rowwise(call, 1);
     if (isRejection(epilogue)) return epilogue;
-    const [k, n] = weights.tensor.dims as [number, number];
-    const { nonzeros } = weights.structure;
-    const cut = cutOf(k, n, nonzeros);
+    const [k, n] = weights!.tensor.dims as [number, number];
+    const { nonzeros, cut, lines } = patternOf(weights!.tensor);
     const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, n);
     const tiles = Math.ceil(rows / SIDE);
     const operands = epilogue.operands.reduce((sum, o) => sum + sizeOf(bindShape(call.inputs[o.input]!.shape, at)), 0);
-    const packed = nonzeros * (4 + NONZERO_BYTES);
+    const resident = nonzeros * (4 + NONZERO_BYTES);
     return {
       macs: rows * nonzeros,
-      bytes: 4 * (rows * (k + n) + operands) + packed,
-      resident: packed,
-      streamed: SIDE * tiles * (nonzeros + TILE_COST * (cut.columns.length - 1) * (cut.rows.length - 1)),
-      lines: SIDE * tiles * linesOf(weights.tensor, cut),
-      turned: SIDE * tiles * (k + n),
+      bytes: 4 * (rows * (k + n) + operands) + resident,
+      resident,
+      streamed: SIDE * tiles * (streamCost(nonzeros, lines, cut) + TURN_COST * (k + n)),
     };
   },
-  law: ({ streamed, lines, turned, bytes }, rates) =>
-    2 * rates['call']! +
-    Math.max(
-      (Math.max(NONZERO_COST * streamed!, LINE_COST * lines!) + TURN_COST * turned!) /
-        (rates['fma']! * rates['threads']!),
-      bytes / rates['bytes']!,
-    ),
+  law: ({ streamed, bytes }, rates) =>
+    2 * rates['call']! + Math.max(streamed! / (rates['fma']! * rates['threads']!), bytes / rates['bytes']!),
   async prepare(call, constants, engine) {
-    const { tensor, structure } = constants[1]!;
+    const { tensor } = constants[1]!;
     const [k, n] = tensor.dims as [number, number];
-    const { nonzeros } = structure;
     const epilogue = rowwise(call, 1) as Epilogue;
-    const cut = cutOf(k, n, nonzeros);
+    const { nonzeros, cut } = patternOf(tensor);
     const entriesAt = Math.ceil(nonzeros / 2) * 8;
     const buffer = engine.memory.alloc(entriesAt + 8 * cut.units);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Float32Array(memory, byteOffset, nonzeros), used: 0 };
-    const parts = [emitTurn(k), emitStreamEntry(epilogue)];
+    const store = (a: Assembler, to: number): void => avx512.store(a, at(to), 0, zmm(0), true);
+    const parts = [emitTurn(k), emitStreamEntry({ epilogue, pitch: LINE, bytes: 4, store })];
     const slicer = new Slicer();
     const a = new Assembler();
     for (let unit = 0; unit < cut.units; unit++) {

@@ -2,6 +2,6 @@
 
 import type { NativeKernel } from '../../kernel.ts';
 import { stream } from './float32.ts';
-import { quads } from './int8.ts';
+import { blocks, quads } from './int8.ts';
 
-export const matmulSparse: readonly NativeKernel[] = [stream, quads];
+export const matmulSparse: readonly NativeKernel[] = [stream, blocks, quads];

@@ -1,13 +1,31 @@
-/** Products by sparse matrices of bytes, their sums exact. */
+/** Products by sparse matrices of bytes, their sums exact: as pattern quads, and as a stream of blocks of four along a column. */
 
-import { bindShape, byteLength, dim, ESPALIER, isRejection, Slicer, sizeOf } from '@espalier/core';
+import {
+  type Binding,
+  bindShape,
+  byteLength,
+  type Call,
+  type Constants,
+  dim,
+  ESPALIER,
+  isRejection,
+  type Rejection,
+  Slicer,
+  sizeOf,
+  type Tensor,
+} from '@espalier/core';
+import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses, quantizedType } from '../matmul/epilogue.ts';
-import { levels, programOf, rowwise } from './common.ts';
+import { levels, notSparse, programOf, remembered, rowwise, type SparseProgram, streamCost } from './common.ts';
+import { cutOf, linesOf, NONZERO_BYTES, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
-import { countQuads, emitQuads, packQuads, paddedColumns, QUADS_SUMS, UNIT_COLUMNS } from './quads.ts';
-import { BYTE_ROWS, byteTile, emitTurnBytes } from './turn.ts';
+import { countQuads, emitQuads, packQuads, QUADS_SUMS, UNIT_COLUMNS } from './quads.ts';
+import { columnBytes, packColumns, type Scaling, scaled } from './scaled.ts';
+import { SIDE } from './square.ts';
+import { emitStreamEntry, emitUnit, type Stream } from './stream.ts';
+import { BYTE_ROWS, byteTile, emitTurn, emitTurnBytes } from './turn.ts';
 
 /** Inputs of QuantizedMatMul. */
 const [A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO] = [0, 1, 2, 3, 4, 5];
@@ -15,58 +33,92 @@ const [A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO] = [0, 1, 2, 3, 4, 5];
 const QUAD_COST = 4.5;
 /** What sixteen columns of a tile take beside, in dot products of a vector: summing up, storing. */
 const UNIT_COST = 600;
-/** What it takes to turn a byte of A, in those of bytes. */
+/** What it takes to turn a byte of A, in those of bytes; and in a stream to turn four of them, or a sum. */
 const TURN_COST = 8;
+const STREAM_TURN_COST = 32;
 /** Multiply-adds of a dot product of a vector. */
 const DOT_MACS = 64;
+/** Bytes of a block. */
+const BLOCK = 4;
 
-export const quads: NativeKernel = {
-  name: 'quantizedmatmul_i8_quads_4x64__avx512vnni',
+/** The matrix that a call multiplies by, its tokens and the bytes it moves beside the weights; or why no sparse kernel can. */
+function askedOf(
+  call: Call,
+  at: Binding,
+  constants: Constants,
+): Rejection | { matrix: Tensor; rows: number; bytes: number } {
+  const [weights, scale, zero] = [B, B_SCALE, B_ZERO].map((i) => constants[i]);
+  const reason = notSparse(weights);
+  if (reason) return { reason };
+  if (!scale) return { reason: 'the scales of its weights are not constant' };
+  if (call.inputs[B_ZERO] && zero?.structure.nonzeros !== 0)
+    return { reason: 'its weights have zero points: a pruned one is not zero' };
+  const isSingle = [A_SCALE, A_ZERO].every((i) => {
+    const desc = call.inputs[i];
+    return !desc || dim.equal(dim.product(desc.shape), 1) === true;
+  });
+  if (!isSingle) return { reason: 'its activations have more than one scale' };
+  const epilogue = rowwise(call, B);
+  if (isRejection(epilogue)) return epilogue;
+  const matrix = weights!.tensor;
+  const bytes = [...call.inputs, ...call.outputs].reduce(
+    (sum, desc, i) => sum + (desc && i !== B ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
+    0,
+  );
+  return { matrix, rows: sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, matrix.dims[1]!), bytes };
+}
+
+/** What the programs of both kernels have in common. */
+function describe(call: Call, constants: Constants) {
+  const { tensor } = constants[B]!;
+  const [k, n] = tensor.dims as [number, number];
+  const epilogue = rowwise(call, B) as Epilogue;
+  const signed = call.inputs[A]!.dtype === 'int8';
+  const result = quantizedType(epilogue) ?? 'float32';
+  const scaling: Scaling = { n, epilogue, aZero: { given: call.inputs[A_ZERO] !== undefined, signed }, result };
+  const program: Pick<SparseProgram, 'dims' | 'epilogue' | 'a' | 'aScale' | 'aZero' | 'packed' | 'resultBytes'> = {
+    ...{ dims: [k, n], epilogue, a: A, aScale: A_SCALE, aZero: A_ZERO, resultBytes: result === 'float32' ? 4 : 1 },
+    packed: [B, B_SCALE, ...(call.inputs[B_ZERO] ? [B_ZERO] : [])],
+  };
+  return { tensor, scale: constants[B_SCALE]!.tensor, k, n, signed, scaling, program };
+}
+
+const common = {
   op: 'QuantizedMatMul',
   domain: ESPALIER,
   requires: ['avx512', 'avx512-vnni'],
   types: { T2: ['int8'] },
   fuses: [...fuses, 'QuantizeLinear', 'DequantizeLinear'],
-  format: { name: 'quads', levels },
-  work(call, at, constants) {
-    const [weights, scale, zero] = [B, B_SCALE, B_ZERO].map((i) => constants[i]);
-    if (weights?.tensor.dims.length !== 2 || !scale) return { reason: 'its weights are not a constant matrix' };
-    if (call.inputs[B_ZERO] && zero?.structure.nonzeros !== 0)
-      return { reason: 'its weights have zero points: a pruned one is not zero' };
-    const single = [A_SCALE, A_ZERO].every((i) => {
-      const desc = call.inputs[i];
-      return !desc || dim.equal(dim.product(desc.shape), 1) === true;
-    });
-    if (!single) return { reason: 'its activations have more than one scale' };
-    const epilogue = rowwise(call, B);
-    if (isRejection(epilogue)) return epilogue;
-    const [k, n] = weights.tensor.dims as [number, number];
-    const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, n);
-    const tiles = Math.ceil(rows / BYTE_ROWS);
-    const { quads, dots, bytes: packed } = countQuads(weights.tensor);
-    const moved = [...call.inputs, ...call.outputs].reduce(
-      (sum, desc, i) => sum + (desc && i !== B ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
-      packed,
-    );
-    return {
-      macs: rows * weights.structure.nonzeros,
-      bytes: moved,
-      resident: packed,
-      dots:
-        DOT_MACS * tiles * (4 * dots + QUAD_COST * quads + UNIT_COST * Math.ceil(n / UNIT_COLUMNS)) +
-        TURN_COST * tiles * BYTE_ROWS * k,
-    };
-  },
   law: ({ dots, bytes }, rates) =>
     2 * rates['call']! + Math.max(dots! / (rates['dot']! * rates['threads']!), bytes / rates['bytes']!),
-  async prepare(call, constants, engine) {
-    const { tensor } = constants[B]!;
-    const [k, n] = tensor.dims as [number, number];
-    const epilogue = rowwise(call, B) as Epilogue;
+} satisfies Partial<NativeKernel>;
+
+const quadsOf = remembered(countQuads);
+
+export const quads: NativeKernel = {
+  ...common,
+  name: 'quantizedmatmul_i8_quads_4x64__avx512vnni',
+  format: { name: 'quads', levels },
+  work(call, at, constants) {
+    const asked = askedOf(call, at, constants);
+    if (isRejection(asked)) return asked;
+    const { matrix, rows, bytes } = asked;
+    const [k, n] = matrix.dims as [number, number];
+    const tiles = Math.ceil(rows / BYTE_ROWS);
+    const { quads, dots, bytes: packed } = quadsOf(matrix);
     const units = Math.ceil(n / UNIT_COLUMNS);
-    const columns = paddedColumns(n);
-    const columnsAt = Math.ceil(countQuads(tensor).bytes / 8) * 8;
-    const entriesAt = columnsAt + 8 * columns;
+    return {
+      macs: rows * constants[B]!.structure.nonzeros,
+      bytes: bytes + packed,
+      resident: packed,
+      dots: tiles * (DOT_MACS * (4 * dots + QUAD_COST * quads + UNIT_COST * units) + TURN_COST * BYTE_ROWS * k),
+    };
+  },
+  async prepare(call, constants, engine) {
+    const { tensor, scale, k, n, signed, scaling, program } = describe(call, constants);
+    const units = Math.ceil(n / UNIT_COLUMNS);
+    const columnsAt = Math.ceil(quadsOf(tensor).bytes / 8) * 8;
+    const entriesAt = columnsAt + columnBytes(n);
     const buffer = engine.memory.alloc(entriesAt + 8 * units);
     const { buffer: memory, byteOffset } = buffer.view;
     const entries = new BigUint64Array(memory, byteOffset + entriesAt, units);
@@ -76,26 +128,79 @@ export const quads: NativeKernel = {
       entries[unit++] = BigInt(buffer.address + begin);
       if (slicer.due) await slicer.pause();
     }
-    const sums = new Int32Array(memory, byteOffset + columnsAt, columns);
-    const data = tensor.data as Int8Array;
-    for (let i = 0; i < k * n; i++) sums[i % n] += data[i]!;
-    const scale = constants[B_SCALE]!.tensor;
-    const scales = new Float32Array(memory, byteOffset + columnsAt + 4 * columns, n);
-    for (let j = 0; j < n; j++) scales[j] = Number(scale.data[scale.size === 1 ? 0 : j]);
-    const signed = call.inputs[A]!.dtype === 'int8';
-    const result = quantizedType(epilogue) ?? 'float32';
-    const code = loadCode(engine.addon, [
-      emitTurnBytes(k, signed),
-      emitQuads({ n, epilogue, aZero: { given: call.inputs[A_ZERO] !== undefined, signed }, result }),
-    ]);
+    packColumns(tensor, scale, memory, byteOffset + columnsAt);
+    const code = loadCode(engine.addon, [emitTurnBytes(k, signed), emitQuads(scaling)]);
     return programOf(
       {
-        ...{ dims: [k, n], units, tileRows: BYTE_ROWS, tileBytes: byteTile(k) },
-        ...{ elementBytes: 1, resultBytes: result === 'float32' ? 4 : 1 },
+        ...{ ...program, units, tileRows: BYTE_ROWS, tileBytes: byteTile(k), elementBytes: 1 },
         threadBytes: () => SUMS_AT + QUADS_SUMS + LINE * LINE,
-        ...{ epilogue, a: A, aScale: A_SCALE, aZero: A_ZERO, code, buffer },
-        packed: [B, B_SCALE, ...(call.inputs[B_ZERO] ? [B_ZERO] : [])],
-        ...{ weightsAt: 0, columnsAt, entriesAt },
+        ...{ code, buffer, weightsAt: 0, columnsAt, entriesAt },
+      },
+      engine,
+    );
+  },
+};
+
+/** Blocks as numbers of 32 bits, and what a stream of them takes. */
+const blocksOf = remembered((matrix) => {
+  const [k, n] = matrix.dims as [number, number];
+  const rows = Math.floor(k / BLOCK);
+  const data = matrix.data as Int8Array;
+  const bytes = new Int8Array(BLOCK * rows * n);
+  for (let row = 0, read = 0; row < BLOCK * rows; row++) {
+    const write = (row - (row % BLOCK)) * n + (row % BLOCK);
+    for (let column = 0; column < n; column++) bytes[write + BLOCK * column] = data[read++]!;
+  }
+  const blocks = new Int32Array(bytes.buffer);
+  let nonzeros = 0;
+  for (const block of blocks) if (block !== 0) nonzeros++;
+  const cut = cutOf(rows, n, nonzeros);
+  return { blocks, nonzeros, cut, lines: linesOf(blocks, cut) };
+});
+
+export const blocks: NativeKernel = {
+  ...common,
+  name: 'quantizedmatmul_i8_blocks1x4_28x16__avx512vnni',
+  format: { name: 'bsr', levels: [...levels, { kind: 'block', size: BLOCK }] },
+  work(call, at, constants) {
+    const asked = askedOf(call, at, constants);
+    if (isRejection(asked)) return asked;
+    const { matrix, rows, bytes } = asked;
+    const [k, n] = matrix.dims as [number, number];
+    if (k % BLOCK !== 0) return { reason: `its ${k} rows are no whole number of blocks of ${BLOCK}` };
+    const { nonzeros, cut, lines } = blocksOf(matrix);
+    const resident = nonzeros * (BLOCK + NONZERO_BYTES);
+    const tiles = Math.ceil(rows / SIDE);
+    return {
+      macs: rows * constants[B]!.structure.nonzeros,
+      bytes: bytes + resident,
+      resident,
+      dots: SIDE * tiles * (BLOCK * streamCost(nonzeros, lines, cut) + STREAM_TURN_COST * (k / BLOCK + n)),
+    };
+  },
+  async prepare(call, constants, engine) {
+    const { tensor, scale, k, n, signed, scaling, program } = describe(call, constants);
+    const { blocks, nonzeros, cut } = blocksOf(tensor);
+    const columnsAt = Math.ceil(nonzeros / 2) * 8;
+    const entriesAt = columnsAt + columnBytes(n);
+    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units);
+    const { buffer: memory, byteOffset } = buffer.view;
+    const weights: Stream = { weights: new Int32Array(memory, byteOffset, nonzeros), used: 0 };
+    const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, LINE))];
+    const slicer = new Slicer();
+    const a = new Assembler();
+    for (let unit = 0; unit < cut.units; unit++) {
+      parts.push(emitUnit(a, cut, unit, blocks, weights));
+      if (slicer.due) await slicer.pause();
+    }
+    packColumns(tensor, scale, memory, byteOffset + columnsAt);
+    const code = loadCode(engine.addon, parts);
+    new BigUint64Array(memory, byteOffset + entriesAt, cut.units).set(code.addresses.slice(2).map(BigInt));
+    return programOf(
+      {
+        ...{ ...program, units: cut.units, tileRows: SIDE, tileBytes: (k / BLOCK) * LINE, elementBytes: 1 },
+        threadBytes: (tiles) => SUMS_AT + (tiles * unitColumns(cut) + SIDE) * LINE,
+        ...{ code, buffer, weightsAt: 0, columnsAt, entriesAt },
       },
       engine,
     );

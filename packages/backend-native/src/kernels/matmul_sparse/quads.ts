@@ -9,7 +9,6 @@ import {
   Assembler,
   at,
   BROADCAST,
-  byte,
   eax,
   ecx,
   edx,
@@ -32,23 +31,8 @@ import {
   word,
   zmm,
 } from '@espalier/x64';
-import { Vectors } from '../../math/index.ts';
-import { type LevelType, packLevels, storeSomeLevels } from '../levels.ts';
-import type { Epilogue } from '../matmul/epilogue.ts';
-import { avx512 } from '../matmul/isa.ts';
-import {
-  argument,
-  emitEntry,
-  emitStore,
-  entryAt,
-  type Finish,
-  LINE,
-  local,
-  SUMS_AT,
-  thread,
-  tiles,
-  turnedAt,
-} from './frame.ts';
+import { argument, emitEntry, emitStore, entryAt, LINE, local, SUMS_AT, thread, tiles, turnedAt } from './frame.ts';
+import { type Scaling, scaled } from './scaled.ts';
 import { SIDE } from './square.ts';
 import { BYTE_ROWS } from './turn.ts';
 
@@ -96,12 +80,7 @@ function listsOf(data: Int8Array, k: number, n: number, column: number): number[
   return lists;
 }
 
-const counted = new WeakMap<Tensor, QuadCount>();
-
-/** Counts once for each tensor. */
 export function countQuads(matrix: Tensor): QuadCount {
-  let found = counted.get(matrix);
-  if (found) return found;
   const [k, n] = matrix.dims as [number, number];
   let [quads, dots] = [0, 0];
   for (let column = 0; column < n; column += GROUP)
@@ -110,9 +89,7 @@ export function countQuads(matrix: Tensor): QuadCount {
       dots += (list.length / GROUP) * popcount(pattern);
     }
   const groups = Math.ceil(n / UNIT_COLUMNS) * (UNIT_COLUMNS / GROUP);
-  found = { quads, dots, bytes: groups * HEADER + 16 * quads + 4 * dots };
-  counted.set(matrix, found);
-  return found;
+  return { quads, dots, bytes: groups * HEADER + 16 * quads + 4 * dots };
 }
 
 /** Writes the packed matrix at `to`; yields after each unit where it began, in bytes. */
@@ -145,19 +122,12 @@ export function* packQuads(matrix: Tensor, to: DataView): Generator<number, void
   }
 }
 
-export interface QuadsShape {
-  readonly n: number;
-  readonly epilogue: Epilogue;
-  readonly aZero: { readonly given: boolean; readonly signed: boolean };
-  readonly result: 'float32' | LevelType;
-}
-
 const [headerAt, dataAt, sumsAt, groupsLeft, lineAt, tilesLeft] = [r10, rsi, r13, r14, r12, r15];
 /** Behind the sums, four lines of A and what becomes of them. */
 const [FIRST_LINE, FIRST_HALF] = [16, 20];
 
 /** The code of all units: sixteen columns of the result, for some tiles of 64 tokens. */
-export function emitQuads(shape: QuadsShape): Uint8Array {
+export function emitQuads(shape: Scaling): Uint8Array {
   const a = new Assembler();
   const store = a.label();
   emitEntry(a);
@@ -179,7 +149,7 @@ export function emitQuads(shape: QuadsShape): Uint8Array {
   a.jnz(nextTile);
   a.ret();
   a.bind(store);
-  emitStore(a, finishOf(a, shape));
+  emitStore(a, scaled(shape, SUM_BYTES));
   return a.finish().slice();
 }
 
@@ -245,42 +215,4 @@ function emitStores(a: Assembler, n: number, store: Label): void {
     a.cmova(rdx, rcx);
     a.call(store);
   }
-}
-
-/** What each column counts: its sum, and behind all sums its scale. Those that fill up the last unit are there too. */
-export const paddedColumns = (n: number): number => Math.ceil(n / UNIT_COLUMNS) * UNIT_COLUMNS;
-
-/** Sums less what the zero point of A adds, times both scales. */
-function finishOf(a: Assembler, { n, epilogue, aZero, result }: QuadsShape): Finish {
-  const v = new Vectors(a, true);
-  const [scale, term] = [zmm(30), zmm(31)];
-  return {
-    epilogue,
-    pitch: SUM_BYTES,
-    bytes: result === 'float32' ? 4 : 1,
-    begin() {
-      a.movi(eax, 0);
-      if (aZero.given) {
-        a.mov(rdx, at(rdi), argument('aZero'));
-        if (aZero.signed) a.movsx(eax, byte(rdx));
-        else a.movzx(eax, byte(rdx));
-      }
-      if (aZero.signed) a.addi(eax, 128);
-      a.vpbroadcastd(scale, eax);
-      a.mov(rax, at(rdi), argument('columns'));
-      a.vpmulld(term, scale, at(rax, rcx, 4));
-      a.mov(rdx, at(rdi), argument('aScale'));
-      a.vbroadcastss(scale, at(rdx));
-      a.vmulps(scale, scale, at(rax, rcx, 4), 4 * paddedColumns(n));
-    },
-    scale() {
-      a.vpsubd(zmm(0), zmm(0), term);
-      a.vcvtdq2ps(zmm(0), zmm(0));
-      a.vmulps(zmm(0), zmm(0), scale);
-    },
-    store(_, to) {
-      if (result === 'float32') avx512.store(a, at(to), 0, zmm(0), true);
-      else storeSomeLevels(v, to, 0, packLevels(v, zmm(0), result, zmm(1)), rcx, rdx);
-    },
-  };
 }

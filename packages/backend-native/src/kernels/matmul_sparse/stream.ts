@@ -1,9 +1,9 @@
 /**
- * A product by a sparse float32 matrix as a stream of instructions, after kernels that generate code from the pattern of the weights
+ * A product by a sparse matrix as a stream of instructions, after kernels that generate code from the pattern of the weights
  * (LIBXSMM's sparse kernels; an outer product, so that every load serves as many columns as have a nonzero there).
  *
  * A unit is a few groups of columns of the result, for some tiles of sixteen tokens: for each nonzero one multiply-add of a broadcast
- * weight. Code that no other unit uses: the pattern is in it; weights follow one another in memory.
+ * weight, which is a float, or four bytes along a column. Code that no other unit uses: the pattern is in it; weights follow one another in memory.
  */
 
 import {
@@ -27,10 +27,20 @@ import {
   rsi,
   zmm,
 } from '@espalier/x64';
-import type { Epilogue } from '../matmul/epilogue.ts';
-import { avx512 } from '../matmul/isa.ts';
 import { type Cut, NONZERO_BYTES } from './cut.ts';
-import { argument, emitEntry, emitStore, entryAt, LINE, local, SUMS_AT, thread, tiles, turnedAt } from './frame.ts';
+import {
+  argument,
+  emitEntry,
+  emitStore,
+  entryAt,
+  type Finish,
+  LINE,
+  local,
+  SUMS_AT,
+  thread,
+  tiles,
+  turnedAt,
+} from './frame.ts';
 import { SIDE } from './square.ts';
 
 /** What a unit's own code finds beside: sums of the first tile, weights, the code that stores a tile. */
@@ -41,7 +51,7 @@ const [lineAt, sumAt, tilesLeft] = [r12, r13, r14];
 const [codeAhead, weightsAhead] = [rax, rbp];
 
 /** The way into the code of each unit, and what stores a tile. */
-export function emitStreamEntry(epilogue: Epilogue): Uint8Array {
+export function emitStreamEntry(finish: Finish): Uint8Array {
   const a = new Assembler();
   const store = a.label();
   emitEntry(a);
@@ -61,12 +71,7 @@ export function emitStreamEntry(epilogue: Epilogue): Uint8Array {
   a.pop(codeAhead);
   a.ret();
   a.bind(routine);
-  emitStore(a, {
-    epilogue,
-    pitch: LINE,
-    bytes: 4,
-    store: (_, to) => avx512.store(a, at(to), 0, zmm(0), true),
-  });
+  emitStore(a, finish);
   return a.finish().slice();
 }
 
@@ -77,14 +82,17 @@ const [BELOW, ABOVE] = [-128, 127];
 /** Lines of code and of weights that are fetched together. */
 const [CODE_LINES, WEIGHT_LINES] = [5, 2];
 
+/** Weights of 32 bits each, those that are 0 pruned: floats, or four bytes. */
+export type Matrix = Float32Array | Int32Array;
+
 /** A place in the sequence of weights. */
 export interface Stream {
-  readonly weights: Float32Array;
+  readonly weights: Matrix;
   used: number;
 }
 
 /** The code of one unit; its weights are appended to `stream`. */
-export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Float32Array, stream: Stream): Uint8Array {
+export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, stream: Stream): Uint8Array {
   a.reset();
   const { columns, rows, groupsPerUnit, together, density, k, n } = cut;
   const end = Math.min((unit + 1) * groupsPerUnit, columns.length - 1);
@@ -146,13 +154,14 @@ function emitPrefetch(a: Assembler): void {
 /** Adds to the sums at rsi of some columns what a chunk of rows gives. */
 function emitGroup(
   a: Assembler,
-  matrix: Float32Array,
+  matrix: Matrix,
   n: number,
   [top, bottom]: Range,
   [left, right]: Range,
   stream: Stream,
 ): void {
   const sums = Array.from({ length: right - left }, (_, i) => zmm(i));
+  const isFloat = matrix instanceof Float32Array;
   const [line, weight] = [at(rdi), at(rdx)];
   let lineBase = top - BELOW;
   let weightBase = stream.used - BELOW;
@@ -181,7 +190,9 @@ function emitGroup(
         a.addi(rdx, (stream.used - BELOW - weightBase) * 4);
         weightBase = stream.used - BELOW;
       }
-      a.vfmadd231ps(sums[column - left]!, x, weight, (stream.used - weightBase) * 4, BROADCAST);
+      const sum = sums[column - left]!;
+      if (isFloat) a.vfmadd231ps(sum, x, weight, (stream.used - weightBase) * 4, BROADCAST);
+      else a.vpdpbusd(sum, x, weight, (stream.used - weightBase) * 4, BROADCAST);
       stream.weights[stream.used++] = value;
     }
   }

@@ -30,8 +30,11 @@ import { emitSquare, SIDE } from './square.ts';
 export const turnWords = ['from', 'step', 'rows', 'to', 'scratch', 'threadBytes'] as const;
 const argument = (name: (typeof turnWords)[number]): number => 8 * turnWords.indexOf(name);
 
-/** Rows of A into lines of one float of each: a unit turns one tile. Arguments as {@link turnWords} has them. */
-export function emitTurn(k: number): Uint8Array {
+/**
+ * Rows of A into lines of 32 bits of each, a float or four bytes: a unit turns one tile. Arguments as {@link turnWords} has them.
+ * @param k elements of 32 bits in a row @param signed bytes become unsigned, 128 more
+ */
+export function emitTurn(k: number, signed = false): Uint8Array {
   const a = new Assembler();
   const [from, step, rows, to] = [r8, r9, rcx, r10];
   const [step3, second, third, fourth, count] = [r11, r12, r13, r14, rax];
@@ -67,6 +70,10 @@ export function emitTurn(k: number): Uint8Array {
     }
     a.bind(done);
     emitSquare(a);
+    if (signed) {
+      a.vpbroadcastd(zmm(31), a.constant(Uint32Array.of(0x80808080)));
+      for (let column = 0; column < columns; column++) a.vpxord(zmm(column), zmm(column), zmm(31));
+    }
     for (let column = 0; column < columns; column++) a.vmovups(at(to), column * LINE, zmm(column));
   };
   const whole = Math.floor(k / SIDE);

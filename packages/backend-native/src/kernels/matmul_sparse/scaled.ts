@@ -1,0 +1,67 @@
+/** From exact sums of products of bytes to floats, or levels: less what the zero point of A adds, times both scales. */
+
+import type { Tensor } from '@espalier/core';
+import { at, byte, eax, rax, rcx, rdi, rdx, zmm } from '@espalier/x64';
+import { Vectors } from '../../math/index.ts';
+import { type LevelType, packLevels, storeSomeLevels } from '../levels.ts';
+import type { Epilogue } from '../matmul/epilogue.ts';
+import { avx512 } from '../matmul/isa.ts';
+import { argument, type Finish } from './frame.ts';
+import { SIDE } from './square.ts';
+
+export interface Scaling {
+  readonly n: number;
+  readonly epilogue: Epilogue;
+  readonly aZero: { readonly given: boolean; readonly signed: boolean };
+  readonly result: 'float32' | LevelType;
+}
+
+/** Parameters of columns: as many as a block may read that begins at the last. */
+const paddedColumns = (n: number): number => Math.ceil((n + SIDE) / SIDE) * SIDE;
+export const columnBytes = (n: number): number => 8 * paddedColumns(n);
+
+/** Writes what each column counts: its sum, and behind all sums its scale. */
+export function packColumns({ dims, data }: Tensor, scale: Tensor, buffer: ArrayBufferLike, offset: number): void {
+  const [k, n] = dims as [number, number];
+  const sums = new Int32Array(buffer, offset, n);
+  for (let row = 0, at = 0; row < k; row++) for (let j = 0; j < n; j++) sums[j] += (data as Int8Array)[at++]!;
+  const scales = new Float32Array(buffer, offset + 4 * paddedColumns(n), n);
+  for (let j = 0; j < n; j++) scales[j] = Number(scale.data[scale.size === 1 ? 0 : j]);
+}
+
+/** @param pitch bytes from one column's sums to the next */
+export function scaled({ n, epilogue, aZero, result }: Scaling, pitch: number): Finish {
+  const [scale, term] = [zmm(30), zmm(31)];
+  return {
+    epilogue,
+    pitch,
+    bytes: result === 'float32' ? 4 : 1,
+    begin(a) {
+      a.movi(eax, 0);
+      if (aZero.given) {
+        a.mov(rdx, at(rdi), argument('aZero'));
+        if (aZero.signed) a.movsx(eax, byte(rdx));
+        else a.movzx(eax, byte(rdx));
+      }
+      if (aZero.signed) a.addi(eax, 128);
+      a.vpbroadcastd(scale, eax);
+      a.mov(rax, at(rdi), argument('columns'));
+      a.vpmulld(term, scale, at(rax, rcx, 4));
+      a.mov(rdx, at(rdi), argument('aScale'));
+      a.vbroadcastss(scale, at(rdx));
+      a.vmulps(scale, scale, at(rax, rcx, 4), 4 * paddedColumns(n));
+    },
+    scale(a) {
+      a.vpsubd(zmm(0), zmm(0), term);
+      a.vcvtdq2ps(zmm(0), zmm(0));
+      a.vmulps(zmm(0), zmm(0), scale);
+    },
+    store(a, to) {
+      if (result === 'float32') avx512.store(a, at(to), 0, zmm(0), true);
+      else {
+        const v = new Vectors(a, true);
+        storeSomeLevels(v, to, 0, packLevels(v, zmm(0), result, zmm(1)), rcx, rdx);
+      }
+    },
+  };
+}
