@@ -14,6 +14,8 @@ export interface LoadedCode {
 
 /** Entries and the constants behind code are aligned to this. */
 const ALIGNMENT = 64;
+/** Between parts, where nothing may run. */
+const INT3 = 0xcc;
 
 /**
  * Maps parts of code into pages of their own, in one go: a page costs more than what it holds.
@@ -26,9 +28,10 @@ export function loadCode(addon: Addon, parts: readonly Uint8Array[]): LoadedCode
     offsets.push(bytes);
     bytes += Math.ceil(part.byteLength / ALIGNMENT) * ALIGNMENT;
   }
-  const all = new Uint8Array(bytes).fill(0xcc);
+  const all = new Uint8Array(bytes);
   parts.forEach((part, i) => {
     all.set(part, offsets[i]);
+    all.fill(INT3, offsets[i]! + part.byteLength, offsets[i + 1] ?? bytes);
   });
   let base: number;
   try {

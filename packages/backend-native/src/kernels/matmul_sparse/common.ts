@@ -30,11 +30,11 @@ export function rowwise(call: Call, weights: number): Epilogue | Rejection {
 }
 
 /** What something about a constant is; found once. */
-export function remembered<T>(find: (tensor: Tensor) => T): (tensor: Tensor) => T {
+export function remembered<T>(find: (constant: Constant) => T): (constant: Constant) => T {
   const known = new WeakMap<Tensor, { readonly found: T }>();
-  return (tensor) => {
-    const entry = known.get(tensor) ?? { found: find(tensor) };
-    known.set(tensor, entry);
+  return (constant) => {
+    const entry = known.get(constant.tensor) ?? { found: find(constant) };
+    known.set(constant.tensor, entry);
     return entry.found;
   };
 }

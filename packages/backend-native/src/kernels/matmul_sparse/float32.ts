@@ -16,13 +16,10 @@ import { emitTurn } from './turn.ts';
 /** What it takes to turn an element, in multiply-adds of the processor. */
 const TURN_COST = 8;
 
-const patternOf = remembered(({ dims, data }) => {
+const patternOf = remembered(({ tensor: { dims, data }, structure: { nonzeros } }) => {
   const [k, n] = dims as [number, number];
-  const values = data as Float32Array;
-  let nonzeros = 0;
-  for (const value of values) if (value !== 0) nonzeros++;
   const cut = cutOf(k, n, nonzeros);
-  return { nonzeros, cut, lines: linesOf(values, cut) };
+  return { nonzeros, cut, lines: linesOf(data as Float32Array, cut) };
 });
 
 export const stream: NativeKernel = {
@@ -39,7 +36,7 @@ export const stream: NativeKernel = {
     const epilogue = rowwise(call, 1);
     if (isRejection(epilogue)) return epilogue;
     const [k, n] = weights!.tensor.dims as [number, number];
-    const { nonzeros, cut, lines } = patternOf(weights!.tensor);
+    const { nonzeros, cut, lines } = patternOf(weights!);
     const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, n);
     const tiles = Math.ceil(rows / SIDE);
     const operands = epilogue.operands.reduce((sum, o) => sum + sizeOf(bindShape(call.inputs[o.input]!.shape, at)), 0);
@@ -57,7 +54,7 @@ export const stream: NativeKernel = {
     const { tensor } = constants[1]!;
     const [k, n] = tensor.dims as [number, number];
     const epilogue = rowwise(call, 1) as Epilogue;
-    const { nonzeros, cut } = patternOf(tensor);
+    const { nonzeros, cut } = patternOf(constants[1]!);
     const entriesAt = Math.ceil(nonzeros / 2) * 8;
     const buffer = engine.memory.alloc(entriesAt + 8 * cut.units);
     const { buffer: memory, byteOffset } = buffer.view;

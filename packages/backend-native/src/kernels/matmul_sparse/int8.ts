@@ -93,7 +93,7 @@ const common = {
     2 * rates['call']! + Math.max(dots! / (rates['dot']! * rates['threads']!), bytes / rates['bytes']!),
 } satisfies Partial<NativeKernel>;
 
-const quadsOf = remembered(countQuads);
+const quadsOf = remembered(({ tensor }) => countQuads(tensor));
 
 export const quads: NativeKernel = {
   ...common,
@@ -105,7 +105,7 @@ export const quads: NativeKernel = {
     const { matrix, rows, bytes } = asked;
     const [k, n] = matrix.dims as [number, number];
     const tiles = Math.ceil(rows / BYTE_ROWS);
-    const { quads, dots, bytes: packed } = quadsOf(matrix);
+    const { quads, dots, bytes: packed } = quadsOf(constants[B]!);
     const units = Math.ceil(n / UNIT_COLUMNS);
     return {
       macs: rows * constants[B]!.structure.nonzeros,
@@ -117,7 +117,7 @@ export const quads: NativeKernel = {
   async prepare(call, constants, engine) {
     const { tensor, scale, k, n, signed, scaling, program } = describe(call, constants);
     const units = Math.ceil(n / UNIT_COLUMNS);
-    const columnsAt = Math.ceil(quadsOf(tensor).bytes / 8) * 8;
+    const columnsAt = Math.ceil(quadsOf(constants[B]!).bytes / 8) * 8;
     const entriesAt = columnsAt + columnBytes(n);
     const buffer = engine.memory.alloc(entriesAt + 8 * units);
     const { buffer: memory, byteOffset } = buffer.view;
@@ -142,7 +142,7 @@ export const quads: NativeKernel = {
 };
 
 /** Blocks as numbers of 32 bits, and what a stream of them takes. */
-const blocksOf = remembered((matrix) => {
+const blocksOf = remembered(({ tensor: matrix }) => {
   const [k, n] = matrix.dims as [number, number];
   const rows = Math.floor(k / BLOCK);
   const data = matrix.data as Int8Array;
@@ -153,7 +153,7 @@ const blocksOf = remembered((matrix) => {
   }
   const blocks = new Int32Array(bytes.buffer);
   let nonzeros = 0;
-  for (const block of blocks) if (block !== 0) nonzeros++;
+  for (let i = 0; i < blocks.length; i++) if (blocks[i] !== 0) nonzeros++;
   const cut = cutOf(rows, n, nonzeros);
   return { blocks, nonzeros, cut, lines: linesOf(blocks, cut) };
 });
@@ -168,7 +168,7 @@ export const blocks: NativeKernel = {
     const { matrix, rows, bytes } = asked;
     const [k, n] = matrix.dims as [number, number];
     if (k % BLOCK !== 0) return { reason: `its ${k} rows are no whole number of blocks of ${BLOCK}` };
-    const { nonzeros, cut, lines } = blocksOf(matrix);
+    const { nonzeros, cut, lines } = blocksOf(constants[B]!);
     const resident = nonzeros * (BLOCK + NONZERO_BYTES);
     const tiles = Math.ceil(rows / SIDE);
     return {
@@ -180,7 +180,7 @@ export const blocks: NativeKernel = {
   },
   async prepare(call, constants, engine) {
     const { tensor, scale, k, n, signed, scaling, program } = describe(call, constants);
-    const { blocks, nonzeros, cut } = blocksOf(tensor);
+    const { blocks, nonzeros, cut } = blocksOf(constants[B]!);
     const columnsAt = Math.ceil(nonzeros / 2) * 8;
     const entriesAt = columnsAt + columnBytes(n);
     const buffer = engine.memory.alloc(entriesAt + 8 * cut.units);
