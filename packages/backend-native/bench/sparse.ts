@@ -23,6 +23,29 @@ const LIST_MACS = 1e7;
 const least = (values: number[]): number => Math.min(...values);
 
 const one = new Tensor('float32', Float32Array.of(1), []);
+const i8 = {
+  ...{
+    op: 'QuantizedMatMul',
+    domain: ESPALIER,
+    dense: 'quantizedmatmul_i8_dense',
+    sparse: 'quantizedmatmul_i8_quads',
+  },
+  ...{ bytes: 1, weights: 3, rate: 'dot' },
+  inputs: (m: number, weights: Tensor) => [
+    ...[
+      new Tensor('uint8', new Uint8Array(m * weights.dims[0]!), [m, weights.dims[0]!]),
+      one,
+      new Tensor('uint8', [3], []),
+    ],
+    ...[weights, one, new Tensor('int8', [0], [])],
+  ],
+  weightsOf: (values: Float32Array, dims: number[]) =>
+    new Tensor(
+      'int8',
+      Int8Array.from(values, (x) => x && (x > 0 ? 1 : -1) + x * 252),
+      dims,
+    ),
+} as const;
 const kinds = {
   f32: {
     ...{
@@ -40,52 +63,8 @@ const kinds = {
     ],
     weightsOf: (values: Float32Array, dims: number[]) => new Tensor('float32', values, dims),
   },
-  i8: {
-    ...{
-      op: 'QuantizedMatMul',
-      domain: ESPALIER,
-      dense: 'quantizedmatmul_i8_dense',
-      sparse: 'quantizedmatmul_i8_quads',
-    },
-    ...{ bytes: 1, weights: 3, rate: 'dot' },
-    inputs: (m: number, weights: Tensor) => [
-      ...[
-        new Tensor('uint8', new Uint8Array(m * weights.dims[0]!), [m, weights.dims[0]!]),
-        one,
-        new Tensor('uint8', [3], []),
-      ],
-      ...[weights, one, new Tensor('int8', [0], [])],
-    ],
-    weightsOf: (values: Float32Array, dims: number[]) =>
-      new Tensor(
-        'int8',
-        Int8Array.from(values, (x) => x && (x > 0 ? 1 : -1) + x * 252),
-        dims,
-      ),
-  },
-  i8b: {
-    ...{
-      op: 'QuantizedMatMul',
-      domain: ESPALIER,
-      dense: 'quantizedmatmul_i8_dense',
-      sparse: 'quantizedmatmul_i8_blocks1x4',
-    },
-    ...{ bytes: 1, weights: 3, rate: 'dot' },
-    inputs: (m: number, weights: Tensor) => [
-      ...[
-        new Tensor('uint8', new Uint8Array(m * weights.dims[0]!), [m, weights.dims[0]!]),
-        one,
-        new Tensor('uint8', [3], []),
-      ],
-      ...[weights, one, new Tensor('int8', [0], [])],
-    ],
-    weightsOf: (values: Float32Array, dims: number[]) =>
-      new Tensor(
-        'int8',
-        Int8Array.from(values, (x) => x && (x > 0 ? 1 : -1) + x * 252),
-        dims,
-      ),
-  },
+  i8,
+  i8b: { ...i8, sparse: 'quantizedmatmul_i8_blocks1x4' },
 } as const;
 const [kind = 'f32', threads = '1', only] = process.argv.slice(2) as [keyof typeof kinds, string?, string?];
 const { op, domain, inputs, weightsOf, weights: at, bytes, rate, ...names } = kinds[kind];
