@@ -147,8 +147,8 @@ const rows: readonly Row[] = [
     temporaries: ERF_TEMPORARIES,
     exact: (x) => byOp('Erf', x),
     distances: [
-      absolute(1.3e-7),
-      (y, exact, x) => (Math.abs(x) < 1 ? relative(2.5e-7)(y, exact, x) : 0),
+      absolute(7.5e-8),
+      (y, exact, x) => (Math.abs(x) < 1 ? relative(2.2e-7)(y, exact, x) : 0),
       (y) => Math.abs(y),
     ],
   },
@@ -157,7 +157,7 @@ const rows: readonly Row[] = [
     emit: emitGelu,
     temporaries: GELU_TEMPORARIES,
     exact: (x) => byOp('Gelu', x),
-    distances: [toArgument(1.5e-7)],
+    distances: [toArgument(1.3e-7)],
   },
   {
     name: 'gelu by tanh',

@@ -86,9 +86,9 @@ const EFFICIENCY = 0.96;
 const FINISH = 6;
 const steps: Readonly<Partial<Record<EpilogueOp, number>>> = {
   ...{ Add: 2, Sub: 2, Mul: 2, Div: 8, Relu: 2, Clip: 3, LeakyRelu: 4 },
-  ...{ QuantizeLinear: 7, DequantizeLinear: 5, Gelu: 36 },
+  ...{ QuantizeLinear: 7, DequantizeLinear: 5, Gelu: 14 },
 };
-const OTHER_STEP = 24;
+const OTHER_STEP = 16;
 /** What an element of A takes to be laid out, and one of B to be packed. */
 const LAID_OUT = 2;
 const PACKED = 8;
