@@ -11,6 +11,7 @@ export * from './half.ts';
 export * from './host.ts';
 export {
   constantFacts,
+  InferenceMemo,
   type Inferred,
   type InferredNode,
   type InferredSubgraph,

@@ -48,6 +48,49 @@ export interface Inferred {
 
 export type Scope = (name: string) => ValueFacts | undefined;
 
+/**
+ * What nodes were found to make, kept for graphs that share most of their nodes, as those before and after a pass do. Good for one
+ * table of ops.
+ */
+export class InferenceMemo {
+  private readonly nodes = new WeakMap<Node, { inputs: readonly (ValueFacts | undefined)[]; found: InferredNode }>();
+  private readonly tensors = new WeakMap<Tensor, ValueFacts>();
+
+  /** What the node makes of these inputs, found before or now. */
+  node(node: Node, inputs: readonly (ValueFacts | undefined)[], infer: () => InferredNode): InferredNode {
+    const known = this.nodes.get(node);
+    if (known && inputs.every((facts, i) => sameFacts(facts, known.inputs[i]))) return known.found;
+    const found = infer();
+    // What a subgraph makes depends on all that it sees.
+    if (found.subgraphs.length === 0) this.nodes.set(node, { inputs, found });
+    return found;
+  }
+
+  constant(tensor: Tensor): ValueFacts {
+    let facts = this.tensors.get(tensor);
+    if (!facts) {
+      facts = constantFacts(tensor);
+      this.tensors.set(tensor, facts);
+    }
+    return facts;
+  }
+}
+
+/** True where rules see no difference. */
+function sameFacts(a: ValueFacts | undefined, b: ValueFacts | undefined): boolean {
+  if (a === b || !a || !b) return a === b;
+  return (
+    a.dtype === b.dtype &&
+    a.constant === b.constant &&
+    a.container === b.container &&
+    sameDims(a.shape, b.shape) &&
+    sameDims(a.contents, b.contents)
+  );
+}
+
+const sameDims = (a: readonly Dim[] | undefined, b: readonly Dim[] | undefined): boolean =>
+  a === b || (a !== undefined && a.length === b?.length && a.every((d, i) => d === b[i]));
+
 /** The facts of a constant tensor. */
 export function constantFacts(tensor: Tensor): ValueFacts {
   return { dtype: tensor.type, shape: tensor.dims, constant: tensor, contents: integerContents(tensor) };
@@ -63,17 +106,18 @@ function integerContents(tensor: Tensor): readonly Dim[] | undefined {
 
 /**
  * Infers a whole graph.
+ * @param memo saves inferring nodes again that other graphs had
  * @throws UnsupportedError listing every node that no schema describes or whose dtypes it does not take
  * @throws EspalierError `BAD_GRAPH` or `SHAPE_MISMATCH` naming the first malformed node
  */
-export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => undefined): Inferred {
+export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => undefined, memo?: InferenceMemo): Inferred {
   const values = new Map<string, ValueFacts>();
   const fresh = new Map<string, readonly string[]>();
   const nested = new Map<string, readonly InferredSubgraph[]>();
   const assumed = new Map<string, Assumption & { node: string }>();
   const unsupported: string[] = [];
   const unknown = new Set<string>();
-  for (const [name, tensor] of graph.constants) values.set(name, constantFacts(tensor));
+  for (const [name, tensor] of graph.constants) values.set(name, memo?.constant(tensor) ?? constantFacts(tensor));
   for (const { name, dtype, shape, container } of graph.inputs)
     if (!values.has(name)) values.set(name, { dtype, shape, container });
   const scope: Scope = (name) => values.get(name) ?? outer(name);
@@ -85,7 +129,7 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
       continue;
     }
     try {
-      const inferred = inferNode(node, ops, scope);
+      const inferred = inferNode(node, ops, scope, memo);
       for (const [name, facts] of inferred.values) values.set(name, facts);
       if (inferred.fresh.length > 0) fresh.set(node.name, inferred.fresh);
       if (inferred.subgraphs.length > 0) nested.set(node.name, inferred.subgraphs);
@@ -131,13 +175,19 @@ export interface InferredSubgraph {
 }
 
 /** Infers one node whose inputs `scope` knows. Throws as {@link inferGraph}. */
-export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode {
+export function inferNode(node: Node, ops: OpTable, scope: Scope, memo?: InferenceMemo): InferredNode {
+  if (!memo) return inferAnew(node, ops, scope, undefined);
+  const inputs = node.inputs.map((name) => (name === '' ? undefined : scope(name)));
+  return memo.node(node, inputs, () => inferAnew(node, ops, scope, memo));
+}
+
+function inferAnew(node: Node, ops: OpTable, scope: Scope, memo: InferenceMemo | undefined): InferredNode {
   const schema = schemaOf(ops, node);
   if (!schema)
     throw new UnsupportedError(`${node.name}: no op ${label(node)}`, [`${node.name}: no op ${label(node)}`], {
       node: node.name,
     });
-  const context = new NodeInference(node, schema, ops, scope);
+  const context = new NodeInference(node, schema, ops, scope, memo);
   try {
     const { value, assumed } = withAssumptions(() => {
       schema.infer(context);
@@ -159,6 +209,13 @@ export function inferNode(node: Node, ops: OpTable, scope: Scope): InferredNode 
   }
 }
 
+/** True for symbols in the shapes of values. */
+function isIn(values: ReadonlyMap<string, ValueFacts>): (symbol: string) => boolean {
+  const shapes = [...values.values()].flatMap((facts) => facts.shape);
+  const used = new Set(shapes.flatMap((d) => dim.symbols(d)));
+  return (symbol) => used.has(symbol);
+}
+
 class NodeInference implements Inference {
   readonly node: Node;
   readonly attrs: Inference['attrs'];
@@ -167,6 +224,7 @@ class NodeInference implements Inference {
   private readonly schema: OpSchema;
   private readonly ops: OpTable;
   private readonly scope: Scope;
+  private readonly memo: InferenceMemo | undefined;
   private readonly inputs: (ValueFacts | undefined)[];
   private readonly variables = new Map<string, DType>();
   private readonly outputs = new Map<number, ValueFacts>();
@@ -174,8 +232,9 @@ class NodeInference implements Inference {
   private readonly nested = new Map<Graph, InferredSubgraph>();
   private readonly assumedBySteps: Assumption[] = [];
 
-  constructor(node: Node, schema: OpSchema, ops: OpTable, scope: Scope) {
+  constructor(node: Node, schema: OpSchema, ops: OpTable, scope: Scope, memo: InferenceMemo | undefined) {
     this.node = node;
+    this.memo = memo;
     this.schema = schema;
     this.ops = ops;
     this.scope = scope;
@@ -308,7 +367,7 @@ class NodeInference implements Inference {
     if (inputs.length !== graph.inputs.length)
       this.fail(`its subgraph "${graph.name}" takes ${graph.inputs.length} inputs, not ${inputs.length}`);
     const typed = { ...graph, inputs: graph.inputs.map((info, i) => ({ ...inputs[i]!, name: info.name })) };
-    const inferred = inferGraph(typed, this.ops, this.scope);
+    const inferred = inferGraph(typed, this.ops, this.scope, this.memo);
     this.nested.set(graph, { source: graph, graph: typed, inferred });
     return {
       outputs: graph.outputs.map((name) => inferred.values.get(name) ?? this.lookup(name)),
@@ -335,11 +394,9 @@ class NodeInference implements Inference {
       const facts = this.outputs.get(i) ?? this.fail(`has no output ${i}`);
       values.set(name, facts);
     });
-    const shapes = [...values.values()].flatMap((facts) => facts.shape);
-    const used = new Set(shapes.flatMap((d) => dim.symbols(d)));
     return {
       values,
-      fresh: this.freshSymbols.filter((symbol) => used.has(symbol)),
+      fresh: this.freshSymbols.length > 0 ? this.freshSymbols.filter(isIn(values)) : [],
       subgraphs: [...this.nested.values()],
       assumed: this.assumedBySteps,
     };

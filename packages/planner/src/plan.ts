@@ -11,6 +11,7 @@ import {
   type Evaluate,
   formatType,
   type Graph,
+  InferenceMemo,
   type Inferred,
   type InferredSubgraph,
   inferGraph,
@@ -130,33 +131,36 @@ const places = { kernel: 'backend', view: 'view', control: 'host' } as const;
  */
 export async function planGraph(graph: Graph, options: PlanOptions): Promise<Planned> {
   const { ops, evaluate, disable, signal } = options;
+  const memo = new InferenceMemo();
   // The graph is checked before any pass sees it, so that errors speak of the model's own nodes.
-  inferGraph(graph, ops);
+  inferGraph(graph, ops, undefined, memo);
   const { graph: better, report } = await runPasses(graph, {
     ops,
+    memo,
     ...(evaluate ? { evaluate } : {}),
     ...(disable ? { disable } : {}),
     ...(signal ? { signal } : {}),
   });
-  const planned = planAsItIs(better, options, report);
+  const planned = planAsItIs(better, options, memo, report);
   if (planned.plan.unfused.length === 0 || !evaluate) return planned;
   // Parts may compute with constants alone what the whole did with each run.
   const again = await runPasses(planned.graph, {
     ops,
+    memo,
     evaluate,
     passes: afterUnfusing,
     disable: (disable ?? []).filter((name) => afterUnfusing.flat().some((pass) => pass.name === name)),
     ...(signal ? { signal } : {}),
   });
   if (again.graph === planned.graph) return planned;
-  const folded = planAsItIs(again.graph, options, [...report, ...again.report]);
+  const folded = planAsItIs(again.graph, options, memo, [...report, ...again.report]);
   return { ...folded, plan: { ...folded.plan, unfused: [...planned.plan.unfused, ...folded.plan.unfused] } };
 }
 
-function planAsItIs(graph: Graph, options: PlanOptions, report: readonly PassReport[]): Planned {
-  const inferred = inferGraph(graph, options.ops);
+function planAsItIs(graph: Graph, options: PlanOptions, memo: InferenceMemo, report: readonly PassReport[]): Planned {
+  const inferred = inferGraph(graph, options.ops, undefined, memo);
   const at = representativeSizes(graph, inferred, options.expect);
-  const planner = new Planner(options);
+  const planner = new Planner(options, memo);
   const planned = planner.plan(graph, inferred, at, () => undefined, report);
   if (planner.unsupported.length > 0) {
     const lines = planner.unsupported;
@@ -172,9 +176,11 @@ class Planner {
   readonly unsupported: string[] = [];
   private readonly options: PlanOptions;
   private readonly catalogue: Catalogue;
+  private readonly memo: InferenceMemo;
 
-  constructor(options: PlanOptions) {
+  constructor(options: PlanOptions, memo: InferenceMemo) {
     this.options = options;
+    this.memo = memo;
     this.catalogue = new Catalogue(options.backends, options.profile, options.ops);
   }
 
@@ -237,7 +243,7 @@ class Planner {
 
   /** The cheapest of: the node as it is, with less of its epilogue, or taken apart. */
   private resolve(node: Node, scope: Scope, at: Binding): Resolved {
-    const values = inferNode(node, this.options.ops, scope).values;
+    const values = inferNode(node, this.options.ops, scope, this.memo).values;
     // What it makes may be new: an intermediate value that the fused node did not have.
     const offer = this.offer(node, (name) => values.get(name) ?? scope(name), at);
     const whole: Resolved = {

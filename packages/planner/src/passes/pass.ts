@@ -1,6 +1,6 @@
 /** What a pass is: a named function from graph to graph that leaves what the graph computes as it is. */
 
-import type { Evaluate, Graph, Inferred, OpTable, Scope } from '@espalier/core';
+import type { Evaluate, Graph, InferenceMemo, Inferred, OpTable, Scope } from '@espalier/core';
 
 /** What a pass may ask about the graph it is given and the world around it. */
 export interface PassContext {
@@ -9,6 +9,8 @@ export interface PassContext {
   readonly evaluate?: Evaluate | undefined;
   /** Types, shapes and shape arithmetic of every value; computed once per graph. */
   inferred(graph: Graph): Inferred;
+  /** What was inferred of its nodes, and of those that they came from. */
+  readonly memo: InferenceMemo;
   /** Values of the graphs around this one, when it is the body of an If, Loop or Scan. */
   readonly outer: Scope;
   /** Symbols that the model's inputs bind: they have a value before the first node runs. */

@@ -5,6 +5,7 @@ import {
   dim,
   type Evaluate,
   type Graph,
+  InferenceMemo,
   type Inferred,
   inferGraph,
   type OpTable,
@@ -35,6 +36,8 @@ export interface RunPassesOptions {
   /** Names of passes to leave out. */
   readonly disable?: readonly string[];
   readonly signal?: AbortSignal;
+  /** What was inferred of the graph before. */
+  readonly memo?: InferenceMemo;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface RunPassesOptions {
  */
 export async function runStages(
   graph: Graph,
-  { ops, evaluate, passes, disable = [], signal }: RunPassesOptions,
+  { ops, evaluate, passes, disable = [], signal, memo = new InferenceMemo() }: RunPassesOptions,
 ): Promise<{ graph: Graph; report: PassReport[] }> {
   const names = new Set(passes.flat().map((pass) => pass.name));
   for (const name of disable)
@@ -53,7 +56,7 @@ export async function runStages(
   // Passes that have nothing to do on a graph need not look at it again.
   const settled = new Map<Pass, Graph>();
   const slicer = new Slicer(signal);
-  const runner = new Runner(graph, ops, evaluate, signal);
+  const runner = new Runner(graph, ops, evaluate, memo, signal);
   for (const stage of passes) {
     const enabled = stage.filter((pass) => !disable.includes(pass.name));
     let changed = true;
@@ -86,13 +89,21 @@ class Runner {
   rewrites = 0;
   private readonly ops: OpTable;
   private readonly evaluate: Evaluate | undefined;
+  private readonly memo: InferenceMemo;
   private readonly signal: AbortSignal | undefined;
   private readonly symbols: ReadonlySet<string>;
   private readonly inferred = new WeakMap<Graph, Inferred>();
 
-  constructor(graph: Graph, ops: OpTable, evaluate: Evaluate | undefined, signal: AbortSignal | undefined) {
+  constructor(
+    graph: Graph,
+    ops: OpTable,
+    evaluate: Evaluate | undefined,
+    memo: InferenceMemo,
+    signal: AbortSignal | undefined,
+  ) {
     this.ops = ops;
     this.evaluate = evaluate;
+    this.memo = memo;
     this.signal = signal;
     this.symbols = new Set(graph.inputs.flatMap((input) => input.shape.flatMap((d) => dim.symbols(d))));
   }
@@ -102,7 +113,7 @@ class Runner {
     const infer = (g: Graph): Inferred => {
       let known = this.inferred.get(g);
       if (!known) {
-        known = inferGraph(g, this.ops, outer);
+        known = inferGraph(g, this.ops, outer, this.memo);
         this.inferred.set(g, known);
       }
       return known;
@@ -124,6 +135,7 @@ class Runner {
       ops: this.ops,
       evaluate: this.evaluate,
       inferred: infer,
+      memo: this.memo,
       outer,
       symbols: this.symbols,
       rewrote: () => void this.rewrites++,

@@ -194,7 +194,12 @@ export class Editor {
     const assumed = new Set<string>();
     for (const node of nodes) {
       try {
-        const found = inferNode(node, this.context.ops, (name) => values.get(name) ?? this.facts(name));
+        const found = inferNode(
+          node,
+          this.context.ops,
+          (name) => values.get(name) ?? this.facts(name),
+          this.context.memo,
+        );
         for (const [name, facts] of found.values) values.set(name, facts);
         for (const { kind, a, b } of found.assumed) assumed.add(`${kind} ${a} ${b}`);
       } catch (error) {
