@@ -9,14 +9,14 @@ import { BLOCK_ROWS, emitTileConfiguration } from './kernels/tiles.ts';
 
 /** Multiply-adds of a loop round: one per vector register that is not the operand's. */
 const ACCUMULATORS = 12;
-const ROUNDS = 200_000;
-const TILE_ROUNDS = 1000;
+const ROUNDS = 40_000;
+const TILE_ROUNDS = 200;
 const COPY_BYTES = 1 << 22;
 
 /**
  * Rates of one thread: `fma` (float32 multiply-adds a second; `fma256` without AVX-512) and `bytes` (copied from beyond the second-level cache); where there are such,
  * `dot` (multiply-adds of bytes by vectors), `bf16` (by vectors of pairs) and `amx` (of bytes by tiles); `call` (seconds per command).
- * `threads` says how many of them a run has, `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 30 ms.
+ * `threads` says how many of them a run has, `macs` is `fma` at the three quarters that a good kernel reaches. Takes about 10 ms.
  */
 export async function calibrate(engine: StartedEngine, signal?: AbortSignal): Promise<Rates> {
   const loops = loopsFor(engine.features);
