@@ -1,6 +1,6 @@
 /** The native backend: the table of kernels over the engine. */
 
-import { type Backend, EspalierError, type Kernel } from '@espalier/core';
+import { type Backend, type Call, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
@@ -53,7 +53,10 @@ export function createNativeBackend(options: NativeOptions = {}): NativeBackend 
     features: engine.features,
     limits: { alignment: 64, maxBufferBytes: MAX_BUFFER_BYTES, threads: engine.team },
     kernels: [...table, ...(options.precision === 'bfloat16' ? matmulBf16 : [])].map(
-      (row): Kernel<NativeProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),
+      (row): Kernel<NativeProgram> => ({
+        ...row,
+        prepare: (call, constants) => row.prepare(withoutNames(call), constants, engine),
+      }),
     ),
     calibrate: (signal) => calibrate(engine, signal),
     alloc: (bytes) => memory.alloc(bytes),
@@ -72,3 +75,6 @@ export function createNativeBackend(options: NativeOptions = {}): NativeBackend 
     },
   };
 }
+
+/** The call without the names of the nodes that were fused: code is shared where all that it is made from is the same. */
+const withoutNames = (call: Call): Call => ({ ...call, epilogue: call.epilogue.map(({ name: _, ...step }) => step) });

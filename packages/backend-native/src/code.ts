@@ -45,3 +45,50 @@ export function loadCode(addon: Addon, parts: readonly Uint8Array[]): LoadedCode
   });
   return { addresses, bytes, dispose: () => addon.unmapCode(base, bytes) };
 }
+
+interface Shared {
+  readonly code: LoadedCode;
+  users: number;
+}
+
+const shared = new WeakMap<Addon, Map<string, Shared>>();
+
+/**
+ * Code that is emitted and mapped once for all who hold the same at a time, and gone with the last of them: the layers of a model
+ * differ in little but their weights.
+ * @param of what `emit` is told: all that the code depends on. Functions, `emit` too, are known by identity, data by their JSON
+ */
+export function sharedCode<Of extends readonly unknown[]>(
+  addon: Addon,
+  emit: (...of: Of) => Uint8Array | readonly Uint8Array[],
+  ...of: Of
+): LoadedCode {
+  const known = shared.get(addon) ?? new Map<string, Shared>();
+  shared.set(addon, known);
+  const key = JSON.stringify([emit, of], (_, value) => keyOf(value));
+  const held = known.get(key) ?? { code: loadCode(addon, [emit(...of)].flat()), users: 0 };
+  known.set(key, held);
+  held.users++;
+  const { addresses, bytes } = held.code;
+  return {
+    addresses,
+    bytes,
+    dispose() {
+      if (--held.users > 0) return;
+      known.delete(key);
+      held.code.dispose();
+    },
+  };
+}
+
+const identities = new WeakMap<object, number>();
+let identityCount = 0;
+
+function keyOf(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : String(value);
+  if (typeof value === 'string') return `"${value}`;
+  if (typeof value !== 'function') return value;
+  const known = identities.get(value) ?? identityCount++;
+  identities.set(value, known);
+  return `function ${known}`;
+}

@@ -191,6 +191,24 @@ function wordWriter(buffer: NativeBuffer, offset: number): (word: number) => voi
   };
 }
 
+/** Runs one command by itself, as what prepares constants does. */
+export async function runOnce(
+  { addon, memory, trampoline, threads, team }: Engine,
+  { code, units, args }: Omit<Encoded, 'step'>,
+): Promise<void> {
+  const argsAt = HEADER + COMMAND_WORDS * 8;
+  const buffer = memory.alloc(argsAt + 8 * args.length);
+  try {
+    const write = wordWriter(buffer, HEADER);
+    for (const word of [code, buffer.address + argsAt, units, ...args]) write(word);
+    if (!(await addon.run(buffer.address + HEADER, 1, trampoline, buffer.address, 0, threads, team))) throw stopped();
+  } finally {
+    memory.free(buffer);
+  }
+}
+
+const stopped = (): EspalierError => new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
+
 async function runBlock(
   engine: Engine,
   block: Block,
@@ -211,7 +229,7 @@ async function runBlock(
   }
   if (!completed) {
     throwIfAborted(signal);
-    throw new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
+    throw stopped();
   }
   checkStatus(block);
   if (onStep) reportTimes(block, onStep);

@@ -11,7 +11,7 @@ import {
   type Work,
 } from '@espalier/core';
 import { Assembler } from '@espalier/x64';
-import { loadCode } from '../code.ts';
+import { sharedCode } from '../code.ts';
 import type { Engine } from '../list.ts';
 import { Vectors } from '../math/index.ts';
 import type { NativeCall, NativeOperand, NativePhase, NativeProgram } from '../program.ts';
@@ -32,16 +32,27 @@ export function elementWork({ inputs, outputs }: Call, at: Binding, isWide: bool
   };
 }
 
-/** A program that is one command. */
-export function programOf(
+function assemble<Of extends readonly unknown[]>(
+  isWide: boolean,
+  emit: (v: Vectors, ...of: Of) => void,
+  ...of: Of
+): Uint8Array {
+  const a = new Assembler();
+  emit(new Vectors(a, isWide), ...of);
+  return a.finish();
+}
+
+/**
+ * A program that is one command.
+ * @param emission what emits its code and all that this is told: where they are the same the code is shared
+ */
+export function programOf<Of extends readonly unknown[]>(
   { addon }: Engine,
   isWide: boolean,
-  emit: (v: Vectors) => void,
+  [emit, ...of]: readonly [emit: (v: Vectors, ...of: Of) => void, ...of: Of],
   phase: Omit<NativePhase, 'code'>,
 ): NativeProgram {
-  const a = new Assembler();
-  emit(new Vectors(a, isWide));
-  const code = loadCode(addon, [a.finish()]);
+  const code = sharedCode(addon, assemble<Of>, isWide, emit, ...of);
   return {
     resident: code.bytes,
     phases: [{ ...phase, code: code.addresses[0]! }],

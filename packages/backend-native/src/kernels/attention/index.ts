@@ -1,7 +1,7 @@
 /** Scaled dot-product attention of float32. */
 
 import { type Binding, bindShape, type Call, ESPALIER, sizeOf, type Work } from '@espalier/core';
-import { loadCode } from '../../code.ts';
+import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import { bitsOf } from '../../math/vectors.ts';
@@ -45,7 +45,7 @@ function prepare(call: Call, isWide: boolean, { addon }: Engine): NativeProgram 
     isCausal: attrs['is_causal'] === 1,
     nanToZero: attrs['nan_to_zero'] === 1,
   };
-  const code = loadCode(addon, [emitAttention(variant)]);
+  const code = sharedCode(addon, emitAttention, variant);
   const plan = ({ inputs: [q, k, v, m], outputs: [y], threads }: Omit<NativeCall, 'scratch' | 'at'>) => {
     const g = geometry(
       attrs['layout'] as Layout,

@@ -11,11 +11,9 @@ import {
   ESPALIER,
   isRejection,
   type Rejection,
-  runGenerator,
-  Slicer,
   sizeOf,
 } from '@espalier/core';
-import { loadCode } from '../../code.ts';
+import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
@@ -136,15 +134,13 @@ async function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, e
   const n = weightColumns(call);
   const weights = source === 'rows' ? undefined : constants[1]!.tensor;
   const panels = weights && (await pack(isa, source, call, constants, engine));
-  const code = loadCode(engine.addon, [
-    emitMatMul({
-      isa,
-      source,
-      heights: blockHeights(isa, call, epilogue),
-      columns: panelKinds(isa, typeof n === 'number' ? n : undefined),
-      epilogue,
-    }),
-  ]);
+  const code = sharedCode(engine.addon, emitMatMul, {
+    isa,
+    source,
+    heights: blockHeights(isa, call, epilogue),
+    columns: panelKinds(isa, typeof n === 'number' ? n : undefined),
+    epilogue,
+  });
   const others = epilogue.operands.map(({ input }) => input);
   let last: Layout | undefined;
   /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
@@ -191,22 +187,16 @@ async function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, e
   };
 }
 
-async function pack(
-  isa: Isa,
-  source: Source,
-  call: Call,
-  constants: Constants,
-  { memory }: Engine,
-): Promise<NativeBuffer> {
+async function pack(isa: Isa, source: Source, call: Call, constants: Constants, engine: Engine): Promise<NativeBuffer> {
   const width = panelWidth(isa);
   const [k, n] = weightShape(call, {});
   const isNarrow = typeof source !== 'string';
-  const panels = memory.alloc(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
-  const { tensor } = constants[1]!;
-  const packing = isNarrow
-    ? packNarrow(source, quantizedMatrix(call, constants), width, panels.view)
-    : packPanels(tensor.data as Float32Array, k, n, width, panels);
-  await runGenerator(packing, new Slicer());
+  const panels = engine.memory.alloc(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
+  if (isNarrow) await packNarrow(engine, isa, source, quantizedMatrix(call, constants), panels);
+  else {
+    const layout = { rowBytes: 4 * width, paramBytes: 0, groupBytes: 4 * width * k, panelBytes: 4 * width * k };
+    await packPanels(engine, isa, constants[1]!.tensor.bytes, [k, n], 4, k, layout, panels);
+  }
   return panels;
 }
 

@@ -3,8 +3,12 @@
  * float32. A panel is a row of groups: the parameters of each, float32, then its rows of K.
  */
 
+import { runGenerator, Slicer } from '@espalier/core';
 import { type Address, type Assembler, BROADCAST, type Vector } from '@espalier/x64';
+import type { Engine } from '../../list.ts';
+import type { NativeBuffer } from '../../memory.ts';
 import { avx512, type Isa, panelWidth } from './isa.ts';
+import { type PanelLayout, packPanels } from './pack.ts';
 
 export interface Narrow {
   /** Two columns lie in a byte of four-bit weights, a panel's width / 2 apart; signed ones with 8 added. */
@@ -18,14 +22,10 @@ export interface Narrow {
   readonly hasZero: boolean;
 }
 
-export interface NarrowLayout {
-  readonly rowBytes: number;
+/** Of parameters the scale is first, the zero point behind it. */
+export interface NarrowLayout extends PanelLayout {
   /** From one row to the next of its group; of the panel where a group is a row. */
   readonly stepBytes: number;
-  /** The scale is first, the zero point behind it. */
-  readonly paramBytes: number;
-  readonly groupBytes: number;
-  readonly panelBytes: number;
 }
 
 export function narrowLayout({ bits, k, group, isSingle, hasZero }: Narrow, width: number): NarrowLayout {
@@ -120,35 +120,63 @@ export interface NarrowMatrix {
 export const narrowBytes = (narrow: Narrow, n: number, width: number): number =>
   Math.ceil(n / width) * narrowLayout(narrow, width).panelBytes;
 
-/** Packs a matrix into fresh memory, which is zero; yields after each panel. */
-export function* packNarrow(
+/** Packs a matrix into fresh memory, which is zero. */
+export async function packNarrow(
+  engine: Engine,
+  isa: Isa,
   narrow: Narrow,
-  { n, bytes, scale, zero }: NarrowMatrix,
+  matrix: NarrowMatrix,
+  to: NativeBuffer,
+): Promise<void> {
+  const { bits, k, group } = narrow;
+  const { n, bytes } = matrix;
+  const width = panelWidth(isa);
+  await runGenerator(packParameters(narrow, matrix, width, to.view), new Slicer());
+  if (bits === 4) await runGenerator(packNibbles(narrow, matrix, width, to.view), new Slicer());
+  else await packPanels(engine, isa, bytes, [k, n], 1, group, narrowLayout(narrow, width), to);
+}
+
+/** Scales and zero points; yields after each panel. */
+function* packParameters(
+  narrow: Narrow,
+  { n, scale, zero }: NarrowMatrix,
   width: number,
   to: Uint8Array,
 ): Generator<void, void> {
-  const { bits, isSigned, k, group, isSingle, hasZero } = narrow;
-  const { rowBytes, paramBytes } = narrowLayout(narrow, width);
+  const { k, group, isSingle, hasZero } = narrow;
+  const { paramBytes, groupBytes, panelBytes } = narrowLayout(narrow, width);
   const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
+  for (let column = 0, panel = 0; column < n; column += width, panel += panelBytes) {
+    const columns = isSingle ? 1 : Math.min(width, n - column);
+    for (let row = 0, at = panel; row < k; row += group, at += groupBytes) {
+      for (let i = 0; i < columns; i++) {
+        view.setFloat32(at + 4 * i, scale(row, column + i), true);
+        if (hasZero) view.setFloat32(at + paramBytes / 2 + 4 * i, zero(row, column + i), true);
+      }
+    }
+    yield;
+  }
+}
+
+/** Weights of four bits, the columns of a row's halves side by side; yields after each panel. */
+function* packNibbles(
+  narrow: Narrow,
+  { n, bytes }: NarrowMatrix,
+  width: number,
+  to: Uint8Array,
+): Generator<void, void> {
+  const { isSigned, k, group } = narrow;
+  const { rowBytes, paramBytes } = narrowLayout(narrow, width);
   let write = 0;
   for (let column = 0; column < n; column += width) {
     const columns = Math.min(width, n - column);
-    for (let row = 0; row < k; row++) {
-      if (row % group === 0) {
-        for (let i = 0; i < (isSingle ? 1 : columns); i++) {
-          view.setFloat32(write + 4 * i, scale(row, column + i), true);
-          if (hasZero) view.setFloat32(write + paramBytes / 2 + 4 * i, zero(row, column + i), true);
-        }
-        write += paramBytes;
-      }
+    for (let row = 0; row < k; row++, write += rowBytes) {
+      if (row % group === 0) write += paramBytes;
       const read = row * n + column;
-      if (bits === 8) for (let i = 0; i < columns; i++) to[write + i] = bytes[read + i]!;
-      else
-        for (let i = 0; i < columns; i++) {
-          const nibble = (bytes[(read + i) >> 1]! >> (4 * ((read + i) & 1))) & 15;
-          to[write + (i % rowBytes)]! |= (isSigned ? nibble ^ NIBBLE_BIAS : nibble) << (i < rowBytes ? 0 : 4);
-        }
-      write += rowBytes;
+      for (let i = 0; i < columns; i++) {
+        const nibble = (bytes[(read + i) >> 1]! >> (4 * ((read + i) & 1))) & 15;
+        to[write + (i % rowBytes)]! |= (isSigned ? nibble ^ NIBBLE_BIAS : nibble) << (i < rowBytes ? 0 : 4);
+      }
     }
     yield;
   }

@@ -12,16 +12,13 @@ import {
   ESPALIER,
   isRejection,
   type Rejection,
-  runGenerator,
-  Slicer,
   sizeOf,
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { loadCode } from '../../code.ts';
+import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
-import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import type { LevelType } from '../levels.ts';
@@ -36,9 +33,9 @@ import {
   type Matrix,
   type Packing,
   type PackShape,
+  packArgs,
   packConstant,
   packing,
-  packWords,
 } from './pack.ts';
 import { emitRows, rowsPerUnit, rowWords } from './rows.ts';
 
@@ -218,22 +215,20 @@ async function prepare(
     typeof kDim !== 'number' ||
     rowBytes(isa, kDim) !== kDim;
   const finish: Finish = { scaling: op.scaling, epilogue, result: resultType(op, call, epilogue) };
-  const product = emitProduct({
-    ...{ isa, aZero, bZero, finish },
-    rows: blockHeights(isa, op, call, epilogue),
-    columns: panelKinds(isa, typeof nDim === 'number' ? nDim : undefined),
-  });
   const packShape: PackShape = {
     isSigned: b.dtype === 'int8',
     scale: granularity(inputs.bScale === undefined ? undefined : call.inputs[inputs.bScale]),
     zeroPoint: granularity(call.inputs[inputs.bZero]),
   };
-  const packed = matrix && (await pack(isa, matrix, engine));
-  const code = loadCode(engine.addon, [
-    product,
-    ...(laysOut ? [emitRows(isa, aZero)] : []),
-    ...(packed ? [] : [emitPack(isa, packShape)]),
-  ]);
+  const packed = matrix && (await packConstant(isa, matrix, matrixShape(b, {}), engine));
+  const product = sharedCode(engine.addon, emitProduct, {
+    ...{ isa, aZero, bZero, finish },
+    rows: blockHeights(isa, op, call, epilogue),
+    columns: panelKinds(isa, typeof nDim === 'number' ? nDim : undefined),
+  });
+  const rows = laysOut ? sharedCode(engine.addon, emitRows, isa, aZero) : undefined;
+  const packing = packed ? undefined : sharedCode(engine.addon, emitPack, isa, packShape);
+  const code = [product, rows, packing].filter((each) => each !== undefined);
   const others = epilogue.operands.map(({ input }) => input);
   let last: { readonly key: string; readonly layout: Layout } | undefined;
   /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
@@ -265,12 +260,10 @@ async function prepare(
     units: (bound) => layout(bound).matrices * layout(bound).packing.panels,
     args: (bound) => {
       const { k, n, packing: parts, packedAt } = layout(bound);
-      const words = {
-        ...{ from: at(bound, inputs.b), to: bound.scratch + packedAt, k, n, panels: parts.panels, matrixBytes: k * n },
-        ...{ packedBytes: parts.bytes, panelBytes: parts.panelBytes, columns: parts.columns },
-        ...{ parameters: parts.parameters, scale: at(bound, inputs.bScale), zero: at(bound, inputs.bZero) },
-      };
-      return packWords.map((name) => words[name]);
+      return packArgs(parts, {
+        ...{ from: at(bound, inputs.b), to: bound.scratch + packedAt, k, n },
+        ...{ scale: at(bound, inputs.bScale), zero: at(bound, inputs.bZero) },
+      });
     },
   };
   const productPhase: Omit<NativePhase, 'code'> = {
@@ -303,20 +296,19 @@ async function prepare(
       return block;
     },
   };
-  const [productCode, ...more] = code.addresses as [number, ...number[]];
   return {
-    resident: code.bytes + (packed?.bytes ?? 0),
+    resident: code.reduce((sum, { bytes }) => sum + bytes, packed?.bytes ?? 0),
     packed: packed
       ? ([inputs.b, inputs.bScale, inputs.bZero].filter((i) => i !== undefined && call.inputs[i]) as number[])
       : [],
     phases: [
-      ...(laysOut ? [{ ...rowsPhase, code: more[0]! }] : []),
-      ...(packed ? [] : [{ ...packPhase, code: more.at(-1)! }]),
-      { ...productPhase, code: productCode },
+      ...(rows ? [{ ...rowsPhase, code: rows.addresses[0]! }] : []),
+      ...(packing ? [{ ...packPhase, code: packing.addresses[0]! }] : []),
+      { ...productPhase, code: product.addresses[0]! },
     ],
     scratch: (bound) => layout(bound).scratch,
     dispose() {
-      code.dispose();
+      for (const each of code) each.dispose();
       if (packed) engine.memory.free(packed);
     },
   };
@@ -331,13 +323,6 @@ function resultType({ scaling, inputs }: Op, call: Call, epilogue: Epilogue): Fi
 /** How many parameters there are: one, or one for each column. */
 const granularity = (desc: TensorDesc | undefined): PackShape['scale'] =>
   desc && (dim.equal(dim.product(desc.shape), 1) === true ? 'one' : 'perColumn');
-
-async function pack(isa: DotIsa, matrix: Matrix, { memory }: Engine): Promise<NativeBuffer> {
-  const [k, n] = matrixShape({ dtype: matrix.b.type, shape: matrix.b.dims }, {});
-  const to = memory.alloc(packing(isa, k, n).bytes);
-  await runGenerator(packConstant(isa, matrix, k, n, to), new Slicer());
-  return to;
-}
 
 function layOut(isa: DotIsa, dims: readonly (readonly number[])[], threads: number, packs: boolean): Layout {
   const [a, b, y, ...others] = dims as [number[], number[], number[], ...number[][]];

@@ -31,6 +31,8 @@ import {
   rsi,
   xmm,
 } from '@espalier/x64';
+import { sharedCode } from '../../code.ts';
+import { type Engine, runOnce } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import { type DotIsa, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
 
@@ -77,42 +79,36 @@ export function hasZeroPoints(matrix: Matrix): boolean {
   );
 }
 
-/** Packs a constant of [k, n] into fresh memory (which is zero); yields after each panel. */
-export function* packConstant(
+/** Packs a constant matrix of [k, n], on the engine's threads. */
+export async function packConstant(
   isa: DotIsa,
-  matrix: Matrix,
-  k: number,
-  n: number,
-  to: NativeBuffer,
-): Generator<void, void> {
-  const { b, scale } = matrix;
-  const { panels, panelBytes, columns, parameters } = packing(isa, k, n);
-  const { buffer, byteOffset } = to.view;
-  const packed = new Int8Array(buffer, byteOffset);
-  const sums = new Int32Array(buffer, byteOffset + parameters, columns);
-  const scales = new Float32Array(buffer, byteOffset + parameters + 4 * columns, columns);
-  const zeros = new Int32Array(buffer, byteOffset + parameters + 8 * columns, columns);
-  const data = b.data as Int8Array | Uint8Array;
-  const offset = b.type === 'uint8' ? OFFSET : 0;
-  const { depth } = isa;
-  const width = panelColumns(isa);
-  for (let panel = 0; panel < panels; panel++) {
-    const first = panel * width;
-    const count = Math.min(width, n - first);
-    for (let row = 0; row < k; row++) {
-      const read = row * n + first;
-      const write = panel * panelBytes + Math.floor(row / depth) * width * depth + (row % depth);
-      for (let j = 0; j < count; j++) {
-        const x = data[read + j]! - offset;
-        packed[write + j * depth] = x;
-        sums[first + j] += x;
-      }
-    }
-    for (let j = first; j < first + count; j++) {
-      scales[j] = scale ? Number(scale.data[scale.size === 1 ? 0 : j]) : 1;
-      zeros[j] = zeroPointAt(matrix, j);
-    }
-    yield;
+  { b, scale, zeroPoint }: Matrix,
+  [k, n]: readonly [number, number],
+  engine: Engine,
+): Promise<NativeBuffer> {
+  const { memory, addon } = engine;
+  const parts = packing(isa, k, n);
+  const to = memory.alloc(parts.bytes);
+  const operands = [b, scale, zeroPoint].map((tensor) => {
+    const buffer = memory.alloc(tensor?.bytes.byteLength ?? 0);
+    if (tensor) addon.copyIn(buffer.address, tensor.bytes);
+    return buffer;
+  });
+  const granularity = (tensor: Tensor | undefined): PackShape['scale'] =>
+    tensor && (tensor.size === 1 ? 'one' : 'perColumn');
+  const code = sharedCode(addon, emitPack, isa, {
+    isSigned: b.type === 'int8',
+    scale: granularity(scale),
+    zeroPoint: granularity(zeroPoint),
+  });
+  try {
+    const [from, scales, zeros] = operands.map(({ address }) => address);
+    const args = packArgs(parts, { k, n, from: from!, to: to.address, scale: scales!, zero: zeros! });
+    await runOnce(engine, { code: code.addresses[0]!, units: parts.panels, args });
+    return to;
+  } finally {
+    code.dispose();
+    for (const buffer of operands) memory.free(buffer);
   }
 }
 
@@ -131,6 +127,16 @@ export const packWords = [
   'scale',
   'zero',
 ] as const;
+
+/** The arguments for matrices one behind the other. */
+export function packArgs(
+  { panels, bytes, panelBytes, columns, parameters }: Packing,
+  matrix: Pick<Record<(typeof packWords)[number], number>, 'from' | 'to' | 'k' | 'n' | 'scale' | 'zero'>,
+): number[] {
+  const { k, n } = matrix;
+  const words = { ...matrix, panels, matrixBytes: k * n, packedBytes: bytes, panelBytes, columns, parameters };
+  return packWords.map((name) => words[name]);
+}
 
 /** What is known of the matrices when their code is emitted. */
 export interface PackShape {

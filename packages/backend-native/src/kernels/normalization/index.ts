@@ -88,7 +88,7 @@ export const normalization: readonly NativeKernel[] = widths.flatMap(({ name, is
           hasSum: sum !== undefined,
           hasBias: bias !== undefined,
         };
-        return programOf(engine, isWide, (v) => emitLayerNormalization(v, variant), phase(row, variant));
+        return programOf(engine, isWide, [emitLayerNormalization, variant], phase(row, variant));
       },
     }),
   ),

@@ -81,7 +81,7 @@ function row(op: Pointwise, { name, isWide, lanes, requires }: Width): NativeKer
     prepare(call, constants, engine) {
       const recipe = recipeOf(op, call, constants) as Recipe;
       const scalar = !isWide && op.isScalar === true;
-      return programOf(engine, isWide, (v) => emitPointwise(v, { ...recipe, isScalar: scalar }), {
+      return programOf(engine, isWide, [emitPointwise, { ...recipe, isScalar: scalar }], {
         units: (bound) => Math.ceil(total(bound) / unitOf(bound)),
         args: (bound) => argsOf(recipe, bound),
       });

@@ -129,7 +129,7 @@ function linear(op: 'QuantizeLinear' | 'DequantizeLinear', width: Width): Native
         each: hasEach(call),
       };
       const unit = ({ inputs, threads }: NativeCall): number => unitElements(sizeOf(inputs[0]!.dims), threads);
-      return programOf(engine, width.isWide, (v) => emitQuantization(v, variant), {
+      return programOf(engine, width.isWide, [emitQuantization, variant], {
         units: (bound) => Math.ceil(sizeOf(bound.inputs[0]!.dims) / unit(bound)),
         args: (bound) => {
           const [from, scale, zeroPoint] = bound.inputs;

@@ -55,7 +55,7 @@ function row(reduction: Reduction, { name, isWide, lanes, requires }: Width): Na
       const axes = axesOf(call, constants) as readonly number[];
       const inner = isInner(call, axes);
       const layout = (bound: NativeCall) => layOut(bound, axes, inner);
-      return programOf(engine, isWide, (v) => emitReduction(v, reduction, inner), {
+      return programOf(engine, isWide, [emitReduction, reduction, inner], {
         units: (bound) => layout(bound).units,
         args: (bound) => layout(bound).args,
       });

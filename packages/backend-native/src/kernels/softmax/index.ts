@@ -70,8 +70,8 @@ export const softmax: readonly NativeKernel[] = widths.flatMap(({ name, isWide, 
       prepare: (call, _constants, engine) => {
         const axis = axisOf(call);
         return axis === call.inputs[0]!.shape.length - 1
-          ? programOf(engine, isWide, (v) => emitSoftmaxRows(v, isLog), rowsPhase(axis))
-          : programOf(engine, isWide, (v) => emitColumns(v, isLog), columnsPhase(axis, lanes));
+          ? programOf(engine, isWide, [emitSoftmaxRows, isLog], rowsPhase(axis))
+          : programOf(engine, isWide, [emitColumns, isLog], columnsPhase(axis, lanes));
       },
     };
   }),
