@@ -5,6 +5,7 @@ import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
+import { convolution } from './kernels/conv/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
@@ -28,6 +29,7 @@ const table: readonly NativeKernel[] = [
   ...matmulSparse,
   ...matmulInt8,
   ...attention,
+  ...convolution,
   ...pointwise,
   ...softmax,
   ...quantization,

@@ -10,8 +10,10 @@ import type { NativeKernel } from '../src/kernel.ts';
 export interface Subject {
   /** The kernels under test alone. */
   readonly native: Evaluate;
-  /** The same, with all inputs but the first known to kernels beforehand. */
-  knowing(inputs: readonly (Tensor | undefined)[]): Evaluate;
+  /** Their names. */
+  readonly names: readonly string[];
+  /** The same, with all inputs but the first known to kernels beforehand; all of them, or the one that is named. */
+  knowing(inputs: readonly (Tensor | undefined)[], name?: string): Evaluate;
   readonly js: Evaluate;
 }
 
@@ -59,18 +61,19 @@ export function describeKernels(
         if (!WALKS.includes(check) || sample.has(kernel)) it.skipIf(skip)(name, run);
       }
 
-      const knowing = (inputs: readonly (Tensor | undefined)[]): Evaluate => {
+      const knowing: Subject['knowing'] = (inputs, only) => {
         const constants: Constants = inputs.map((tensor, i) =>
           tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
         );
-        const informed = kernels.map((kernel): typeof kernel => ({
+        const wanted = kernels.filter(({ name }) => only === undefined || name === only);
+        const informed = wanted.map((kernel): typeof kernel => ({
           ...kernel,
           work: (call, at) => kernel.work(call, at, constants),
           prepare: (call, _, context) => kernel.prepare!(call, constants, context),
         }));
         return createEvaluator({ ...backend, kernels: informed }, onnxOps);
       };
-      body({ native: createEvaluator(backend, onnxOps), knowing, js });
+      body({ native: createEvaluator(backend, onnxOps), names: kernels.map(({ name }) => name), knowing, js });
     });
   }
 }

@@ -1,0 +1,94 @@
+/** A convolution as products of matrices: for each image and group of channels, filters of [filters, depth] by patches of [depth, pixels]. */
+
+import {
+  type Attributes,
+  type Call,
+  type Constants,
+  EspalierError,
+  formatShape,
+  type Rejection,
+  sizeOf,
+  slidingWindow,
+} from '@espalier/core';
+
+/** Spatial axes; where a call has fewer, the first are 1. */
+export const AXES = 3;
+
+/** What is known of a convolution before its sizes are. Of each group: channels that go in, filters, taps of a filter. */
+export interface Convolution {
+  readonly groups: number;
+  readonly channels: number;
+  readonly filters: number;
+  readonly kernel: readonly number[];
+  readonly taps: number;
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly attrs: Attributes;
+  /** Each pixel of the result comes from the same one of the input. */
+  readonly isPointwise: boolean;
+}
+
+const last = <T>(list: readonly T[], fill: T): T[] => [...new Array<T>(AXES - list.length).fill(fill), ...list];
+
+/** @returns why it cannot be served where its weights are not known or have too many axes */
+export function convolutionOf({ inputs: [x], attrs }: Call, constants: Constants): Convolution | Rejection {
+  const w = constants[1]?.tensor;
+  if (!w) return { reason: 'its weights are not constant' };
+  const rank = x!.shape.length - 2;
+  if (rank > AXES) return { reason: `it has ${rank} spatial axes, more than ${AXES}` };
+  if (w.size === 0) return { reason: 'its weights are empty' };
+  const groups = attrs['group'] as number;
+  const kernel = w.dims.slice(2);
+  const window = slidingWindow(
+    attrs,
+    kernel.map(() => 2 ** 30),
+    kernel,
+  );
+  const isPadded = [...window.begin, ...window.end].some((pad) => pad !== 0);
+  const taps = sizeOf(kernel);
+  return {
+    groups,
+    channels: w.dims[1]!,
+    filters: w.dims[0]! / groups,
+    kernel: last(kernel, 1),
+    taps,
+    strides: last(window.strides, 1),
+    dilations: last(window.dilations, 1),
+    attrs,
+    isPointwise: taps === 1 && !isPadded && window.strides.every((stride) => stride === 1),
+  };
+}
+
+/** What follows from a call's sizes; the shapes have {@link AXES} axes. */
+export interface Windows {
+  readonly batch: number;
+  readonly input: readonly number[];
+  readonly output: readonly number[];
+  readonly begin: readonly number[];
+}
+
+/** @throws EspalierError `SHAPE_MISMATCH` where sizes do not fit: emitted code would read beyond its operands */
+export function windowsOf(conv: Convolution, x: readonly number[], y: readonly number[]): Windows {
+  const [batch, channels, ...spatial] = x;
+  const { begin, output } = slidingWindow(conv.attrs, spatial, conv.kernel.slice(AXES - spatial.length));
+  const wanted = [batch!, conv.groups * conv.filters, ...output];
+  if (channels !== conv.groups * conv.channels || `${wanted}` !== `${y}`)
+    throw new EspalierError(
+      'SHAPE_MISMATCH',
+      `a convolution of ${formatShape(x)} by ${conv.groups} groups of ${conv.channels} channels is not ${formatShape(y)}`,
+    );
+  return { batch: batch!, input: last(spatial, 1), output: last(output, 1), begin: last(begin, 0) };
+}
+
+/** Positions from the first to below the last at which a tap of the kernel lies inside the input, along an axis. */
+export function insideOf(
+  { strides, dilations }: Convolution,
+  { input, output, begin }: Windows,
+  axis: number,
+  tap: number,
+): readonly [first: number, end: number] {
+  const offset = tap * dilations[axis]! - begin[axis]!;
+  const first = Math.max(0, Math.ceil(-offset / strides[axis]!));
+  const end = Math.min(output[axis]!, Math.floor((input[axis]! - 1 - offset) / strides[axis]!) + 1);
+  return [first, Math.max(first, end)];
+}
