@@ -4,7 +4,10 @@ import { type Backend, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
+import { matmul } from './kernels/matmul/index.ts';
+import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
+import { softmax } from './kernels/softmax/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type WasmBuffer } from './memory.ts';
 import type { WasmProgram } from './program.ts';
@@ -15,7 +18,7 @@ export interface WasmBackend extends Backend<WasmBuffer, WasmProgram> {
 }
 
 /** The table. */
-const table: readonly WasmKernel[] = [...pointwise];
+const table: readonly WasmKernel[] = [...matmul, ...pointwise, ...softmax, ...normalization];
 
 export type WasmOptions = EngineOptions;
 

@@ -76,11 +76,12 @@ const emitMultiplyAdds: Emit<{ readonly isRelaxed: boolean }> =
   (f, args) => {
     const v = new Vectors(f, isRelaxed);
     const sums = Array.from({ length: ACCUMULATORS }, () => f.local('v128'));
-    const x = v.keep(() => f.v128_load32_splat(args.get()));
+    // From memory, so that the engine cannot know that they are nothing.
+    const [x, y] = [v.keep(() => f.v128_load32_splat(args.get())), v.keep(() => f.v128_load32_splat(args.get()))];
     const rounds = f.local('i32');
     rounds.set(f.i32_const(ROUNDS));
     f.loop((again) => {
-      for (const sum of sums) v.set(sum, v.madd(x, x, sum));
+      for (const sum of sums) v.set(sum, v.madd(x, sum, y));
       f.br_if(again, rounds.tee(f.i32_sub(rounds.get(), f.i32_const(1))));
     });
     // So that the engine does not see that nobody wants them.

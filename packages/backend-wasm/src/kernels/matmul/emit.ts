@@ -1,0 +1,211 @@
+/** Emits products: units of blocks of rows and panels of columns, tile by tile. */
+
+import type { Func, FunctionBuilder, Label, Local, ModuleBuilder } from '@espalier/wasm';
+import type { Body } from '../../code.ts';
+import { type Expr, type V128, Vectors } from '../../vectors.ts';
+import { keep, limit, WORD, wordsAt } from '../arguments.ts';
+import { doSteps } from '../epilogue.ts';
+import type { Epilogue } from './epilogue.ts';
+import { emitTile, type Tile, type TileShape } from './tile.ts';
+
+/** What code depends on. */
+export interface Product extends TileShape, Epilogue {
+  /** Rows of the largest tile. */
+  readonly rows: number;
+}
+
+/** Words of the argument block; behind them the row steps of the epilogue's operands, then the matrices of each batch. */
+export const words = [
+  'scratch',
+  'threadBytes',
+  'k',
+  'aRow',
+  'bRow',
+  'bPanel',
+  'cRow',
+  'blocks',
+  'blockRows',
+  'tallBlocks',
+  'blocksPerUnit',
+  'rowGroups',
+  'panels',
+  'lastColumns',
+  'panelsPerUnit',
+  'columnGroups',
+  'batch',
+  'batchesPerUnit',
+] as const;
+export type ArgumentWord = (typeof words)[number];
+
+/** Bytes of a thread's tile. */
+export const tileBytes = ({ rows, vectors }: Pick<Product, 'rows' | 'vectors'>): number => 16 * rows * vectors;
+
+export function emitProduct(module: ModuleBuilder, product: Product): Body {
+  const { rows, vectors, operands } = product;
+  const tiles = Array.from({ length: rows }, (_, i) => emitTile(module, product, i + 1));
+  const finish = emitFinish(module, product);
+  const panelColumns = 4 * vectors;
+  return (f, args, unit, thread) => {
+    const word = wordsAt(f, args, words);
+    const load = (name: ArgumentWord): Local<'i32'> => keep(f, word(name));
+    const [k, aRow, bRow, cRow, bPanel] = (['k', 'aRow', 'bRow', 'cRow', 'bPanel'] as const).map(load);
+    const scratch = keep(f, f.i32_add(word('scratch'), f.i32_mul(thread.get(), word('threadBytes'))));
+    const [panels, blocks, blockRows, tallBlocks] = (['panels', 'blocks', 'blockRows', 'tallBlocks'] as const).map(
+      load,
+    );
+    const columnGroup = keep(f, f.i32_rem_u(unit.get(), word('columnGroups')));
+    const rest = keep(f, f.i32_div_u(unit.get(), word('columnGroups')));
+    const rowGroup = keep(f, f.i32_rem_u(rest.get(), word('rowGroups')));
+    /** From a multiple of `each`, as many, up to `all`. */
+    const range = (of: Local<'i32'>, each: ArgumentWord, all: Local<'i32'>): [Local<'i32'>, Local<'i32'>] => {
+      const from = keep(f, f.i32_mul(of.get(), word(each)));
+      const to = keep(f, f.i32_add(from.get(), word(each)));
+      limit(f, to, all);
+      return [from, to];
+    };
+    rest.set(f.i32_div_u(rest.get(), word('rowGroups')));
+    const [batch, lastBatch] = range(rest, 'batchesPerUnit', load('batch'));
+    const [firstPanel, lastPanel] = range(columnGroup, 'panelsPerUnit', panels!);
+    const [firstBlock, lastBlock] = range(rowGroup, 'blocksPerUnit', blocks!);
+    const [panel, block] = [f.local('i32'), f.local('i32')];
+    const count = 3 + operands.length;
+    const stepOf = (i: number): Local<'i32'> => keep(f, f.i32_load(args.get(), WORD * (words.length + i)));
+    const rowSteps = operands.map((_, i) => stepOf(i));
+    forEach(f, batch, lastBatch, () => {
+      const matrices = keep(f, f.i32_add(args.get(), f.i32_mul(batch.get(), f.i32_const(WORD * count))));
+      const matrix = (i: number): Local<'i32'> =>
+        keep(f, f.i32_load(matrices.get(), WORD * (words.length + operands.length + i)));
+      const [a, b, c] = [matrix(0), matrix(1), matrix(2)];
+      const others = operands.map((_, i) => matrix(3 + i));
+      panel.set(firstPanel.get());
+      forEach(f, panel, lastPanel, () => {
+        const source = keep(f, f.i32_add(b.get(), f.i32_mul(panel.get(), bPanel!.get())));
+        const column = keep(f, f.i32_mul(panel.get(), f.i32_const(4 * panelColumns)));
+        const columns = keep(
+          f,
+          f.select(
+            f.i32_const(panelColumns),
+            word('lastColumns'),
+            f.i32_lt_u(f.i32_add(panel.get(), f.i32_const(1)), panels!.get()),
+          ),
+        );
+        // What is not stored as it is goes through memory that stays in the cache.
+        const isDirect =
+          operands.length === 0 && product.steps.length === 0
+            ? keep(f, f.i32_eq(columns.get(), f.i32_const(panelColumns)))
+            : undefined;
+        block.set(firstBlock.get());
+        forEach(f, block, lastBlock, () => {
+          const isTall = keep(f, f.i32_lt_u(block.get(), tallBlocks!.get()));
+          const before = keep(f, f.select(block.get(), tallBlocks!.get(), isTall.get()));
+          const row = keep(f, f.i32_add(f.i32_mul(block.get(), blockRows!.get()), before.get()));
+          const height = keep(f, f.i32_add(blockRows!.get(), isTall.get()));
+          const to = keep(f, f.i32_add(f.i32_add(c.get(), column.get()), f.i32_mul(row.get(), cRow!.get())));
+          const from = keep(f, f.i32_add(a.get(), f.i32_mul(row.get(), aRow!.get())));
+          const [target, pitch] = [keep(f, scratch.get()), keep(f, f.i32_const(4 * panelColumns))];
+          if (isDirect)
+            f.if(isDirect.get(), () => {
+              target.set(to.get());
+              pitch.set(cRow!.get());
+            });
+          callTile(f, tiles, height, [from, source, target, k!, aRow!, bRow!, pitch]);
+          const doFinish = (): void => {
+            const places = operands.map(({ perColumn }, i) => {
+              const start = f.i32_add(others[i]!.get(), f.i32_mul(row.get(), rowSteps[i]!.get()));
+              return keep(f, perColumn ? f.i32_add(start, column.get()) : start);
+            });
+            const values = [scratch, to, height, columns, cRow!, ...places, ...rowSteps].map((local) => local.get());
+            f.call(finish as Func, ...(values as never[]));
+          };
+          if (isDirect) f.if(f.i32_eqz(isDirect.get()), doFinish);
+          else doFinish();
+        });
+      });
+    });
+  };
+}
+
+/** `body` for `from` up to `to`, which is beyond it. */
+function forEach(f: FunctionBuilder, from: Local<'i32'>, to: Local<'i32'>, body: () => void): void {
+  f.loop((again) => {
+    body();
+    from.set(f.i32_add(from.get(), f.i32_const(1)));
+    f.br_if(again, f.i32_lt_u(from.get(), to.get()));
+  });
+}
+
+/** The tile of so many rows. */
+function callTile(
+  f: FunctionBuilder,
+  tiles: readonly Tile[],
+  height: Local<'i32'>,
+  args: readonly Local<'i32'>[],
+): void {
+  f.block((done) => {
+    const from = (rows: number, labels: readonly Label[]): void => {
+      if (rows > tiles.length) f.br_table(labels, labels.at(-1)!, f.i32_sub(height.get(), f.i32_const(1)));
+      else {
+        f.block((label) => from(rows + 1, [...labels, label]));
+        f.call(tiles[rows - 1] as Func, ...(args.map((local) => local.get()) as never[]));
+        f.br(done);
+      }
+    };
+    from(1, []);
+  });
+}
+
+/** The steps of the epilogue on a tile, and where its columns go: tile, result, rows, columns, bytes of its rows, operands, their row steps. */
+function emitFinish(module: ModuleBuilder, { isRelaxed, vectors, steps, operands }: Product): Func {
+  const params = new Array<'i32'>(5 + 2 * operands.length).fill('i32');
+  return module.func(params, undefined, (f, ...locals) => {
+    const [tile, to, rows, columns, pitch, ...rest] = locals as Local<'i32'>[];
+    const places = rest.slice(0, operands.length);
+    const rowSteps = rest.slice(operands.length);
+    const v = new Vectors(f, isRelaxed);
+    f.loop((again) => {
+      const results: V128[] = [];
+      for (let i = 0; i < vectors; i++) {
+        const load = (input: number): Expr | undefined => {
+          const at = operands.findIndex((operand) => operand.input === input);
+          if (at < 0) return undefined;
+          const place = places[at]!;
+          return operands[at]!.perColumn
+            ? () => f.v128_load(place.get(), 16 * i)
+            : () => f.v128_load32_splat(place.get());
+        };
+        results.push(
+          doSteps(
+            v,
+            steps,
+            v.keep(() => f.v128_load(tile!.get(), 16 * i)),
+            load,
+          ),
+        );
+      }
+      f.if(
+        f.i32_eq(columns!.get(), f.i32_const(4 * vectors)),
+        () => results.forEach((x, i) => void f.v128_store(to!.get(), x.get(), 16 * i)),
+        () => storeSome(f, to!, results, columns!),
+      );
+      tile!.set(f.i32_add(tile!.get(), f.i32_const(16 * vectors)));
+      to!.set(f.i32_add(to!.get(), pitch!.get()));
+      for (const [i, place] of places.entries()) place.set(f.i32_add(place.get(), rowSteps[i]!.get()));
+      f.br_if(again, rows!.tee(f.i32_sub(rows!.get(), f.i32_const(1))));
+    });
+  });
+}
+
+/** Stores the first `count` of the elements of `vectors`, of which there are more. */
+export function storeSome(f: FunctionBuilder, to: Local<'i32'>, vectors: readonly V128[], count: Local<'i32'>): void {
+  for (const [i, x] of vectors.entries())
+    f.if(
+      f.i32_ge_u(count.get(), f.i32_const(4 * i + 4)),
+      () => void f.v128_store(to.get(), x.get(), 16 * i),
+      () => {
+        const isBeyond = (lane: number, body: () => void): void =>
+          f.if(f.i32_gt_u(count.get(), f.i32_const(4 * i + lane)), body);
+        for (let lane = 0; lane < 3; lane++)
+          isBeyond(lane, () => void f.v128_store32_lane(to.get(), x.get(), lane, 16 * i + 4 * lane));
+      },
+    );
+}

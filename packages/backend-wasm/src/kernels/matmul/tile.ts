@@ -1,0 +1,70 @@
+/** A register tile: a few rows of A times a panel of B. */
+
+import type { Func, FunctionBuilder, Local, ModuleBuilder } from '@espalier/wasm';
+import { type V128, Vectors } from '../../vectors.ts';
+import { advance, keep, repeat } from '../arguments.ts';
+
+export interface TileShape {
+  readonly isRelaxed: boolean;
+  /** Vectors of a panel. */
+  readonly vectors: number;
+  /** Where it is known: rows of A are next to each other then. */
+  readonly k: number | null;
+  /** The second operand is as it comes, not in panels: its rows have a distance of their own. */
+  readonly inRows: boolean;
+}
+
+/** A, B, the result, K, and bytes between rows of A, of B, of the result. */
+export type Tile = Func<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32']>;
+
+/** Steps along K of a round of the main loop. */
+const UNROLL = 4;
+
+/** The product of `rows` rows. */
+export function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
+  const { vectors, isRelaxed, inRows } = shape;
+  return module.func(
+    ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
+    undefined,
+    (f, a, b, c, depth, aRow, bRow, cRow) => {
+      const v = new Vectors(f, isRelaxed);
+      const sums = Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local('v128')));
+      const row = rowsOfA(f, shape, rows, a, aRow);
+      const panel: V128[] = Array.from({ length: vectors }, () => f.local('v128'));
+      const left = f.local('i32');
+      left.set(shape.k === null ? depth.get() : f.i32_const(shape.k));
+      const step = (count: number): void => {
+        for (let u = 0; u < count; u++) {
+          for (const [i, x] of panel.entries()) x.set(f.v128_load(b.get(), (inRows ? 0 : 16 * vectors * u) + 16 * i));
+          for (const [r, sum] of sums.entries()) {
+            const x = v.keep(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u));
+            for (const [i, each] of sum.entries()) v.set(each, v.madd(x, panel[i]!, each));
+          }
+          if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
+        }
+        if (!inRows) advance(f, b, 16 * vectors * count);
+        for (const pointer of new Set(row.pointers)) advance(f, pointer, 4 * count);
+      };
+      repeat(f, left, UNROLL, () => step(UNROLL));
+      if (shape.k === null || shape.k % UNROLL > 0) repeat(f, left, 1, () => step(1));
+      for (const [r, sum] of sums.entries()) {
+        if (r > 0) c.set(f.i32_add(c.get(), cRow.get()));
+        for (const [i, each] of sum.entries()) f.v128_store(c.get(), each.get(), 16 * i);
+      }
+    },
+  );
+}
+
+/** Rows of A by pointers of their own, or all by one where they are a known distance apart. */
+function rowsOfA(
+  f: FunctionBuilder,
+  { k }: TileShape,
+  rows: number,
+  a: Local<'i32'>,
+  aRow: Local<'i32'>,
+): { readonly pointers: readonly Local<'i32'>[]; offset(row: number): number } {
+  if (k !== null) return { pointers: new Array<Local<'i32'>>(rows).fill(a), offset: (r) => 4 * k * r };
+  const pointers = [a];
+  for (let r = 1; r < rows; r++) pointers.push(keep(f, f.i32_add(pointers[r - 1]!.get(), aRow.get())));
+  return { pointers, offset: () => 0 };
+}

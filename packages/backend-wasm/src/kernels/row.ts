@@ -1,0 +1,107 @@
+/** Loops over rows of float32: whole vectors four at a time, then one at a time, then the elements that are left. */
+
+import type { FunctionBuilder, Local } from '@espalier/wasm';
+import type { Expr, V128, Vectors } from '../vectors.ts';
+import { advance, keep, limit, repeat, WORD } from './arguments.ts';
+
+/** Vectors that a round of the main loop takes, each with an accumulator of its own where there is one. */
+export const UNROLL = 4;
+
+/** A vector's worth of a row, at the same place in every operand. */
+export interface Block {
+  /** 0 to {@link UNROLL} - 1. */
+  readonly index: number;
+  /** Of an element that is left, in every lane. */
+  load(pointer: Local<'i32'>): Expr;
+  store(pointer: Local<'i32'>, x: V128): void;
+  /** Lanes beyond the row made zero. */
+  clear(x: Expr): Expr;
+}
+
+/** Runs `body` over `columns` elements that each of `pointers` begins at. */
+export function emitPass(
+  v: Vectors,
+  columns: Local<'i32'>,
+  pointers: readonly Local<'i32'>[],
+  body: (block: Block, at: (pointer: Local<'i32'>) => Local<'i32'>) => void,
+): void {
+  const { f } = v;
+  const left = keep(f, columns.get());
+  const moving = new Map(pointers.map((pointer) => [pointer, keep(f, pointer.get())]));
+  const at = (pointer: Local<'i32'>): Local<'i32'> => moving.get(pointer)!;
+  for (const vectors of [UNROLL, 1])
+    repeat(f, left, 4 * vectors, () => {
+      for (let index = 0; index < vectors; index++) body(wholeBlock(v, index), at);
+      for (const pointer of moving.values()) advance(f, pointer, 16 * vectors);
+    });
+  repeat(f, left, 1, () => {
+    body(oneBlock(v), at);
+    for (const pointer of moving.values()) advance(f, pointer, 4);
+  });
+}
+
+const wholeBlock = ({ f }: Vectors, index: number): Block => ({
+  index,
+  load: (pointer) => () => f.v128_load(pointer.get(), 16 * index),
+  store: (pointer, x) => void f.v128_store(pointer.get(), x.get(), 16 * index),
+  clear: (x) => x,
+});
+
+const oneBlock = (v: Vectors): Block => ({
+  index: 0,
+  load: (pointer) => () => v.f.v128_load32_splat(pointer.get()),
+  store: (pointer, x) => void v.f.v128_store32_lane(pointer.get(), x.get(), 0),
+  clear: (x) => v.bin('v128_and', x, v.f.v128_constant(Int32Array.of(-1, 0, 0, 0))),
+});
+
+/** The accumulators of a pass, all at one value. */
+export function accumulators(v: Vectors, start: Expr): readonly V128[] {
+  return Array.from({ length: UNROLL }, () => v.keep(start));
+}
+
+/** What an operation of float32 makes of all lanes of accumulators, in every lane. */
+export function fold(v: Vectors, sums: readonly V128[], op: 'f32x4_add' | 'f32x4_pmax' | 'f32x4_pmin'): V128 {
+  const [a, b, c, d] = sums;
+  let sum = v.keep(v.bin(op, v.bin(op, a!, b!), v.bin(op, c!, d!)));
+  for (const order of [SWAP_PAIRS, SWAP_NEIGHBOURS]) {
+    const whole = sum;
+    sum = v.keep(v.bin(op, whole, () => v.f.i8x16_shuffle(whole.get(), whole.get(), order)));
+  }
+  return sum;
+}
+
+const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((i) => 4 * lane + i));
+const SWAP_PAIRS = lanes(2, 3, 0, 1);
+const SWAP_NEIGHBOURS = lanes(1, 0, 3, 2);
+
+/** Where a unit's rows are in the argument block: rows, rows of a unit, elements of a row, then pointers. */
+const POINTERS = 3 * WORD;
+
+/**
+ * A kernel over rows, those of a unit one after the other: `body` computes one, of `columns` elements; the first `moving` of the pointers
+ * that are arguments point to it, `fixed` more to what all rows share.
+ */
+export function emitRows(
+  f: FunctionBuilder,
+  args: Local<'i32'>,
+  unit: Local<'i32'>,
+  moving: number,
+  fixed: number,
+  body: (columns: Local<'i32'>, pointers: readonly Local<'i32'>[]) => void,
+): void {
+  const each = keep(f, f.i32_load(args.get(), WORD));
+  const first = keep(f, f.i32_mul(unit.get(), each.get()));
+  const left = keep(f, f.i32_sub(f.i32_load(args.get()), first.get()));
+  limit(f, left, each);
+  const columns = keep(f, f.i32_load(args.get(), 2 * WORD));
+  const pitch = keep(f, f.i32_mul(columns.get(), f.i32_const(4)));
+  const pointers = Array.from({ length: moving + fixed }, (_, i) => {
+    const start = f.i32_load(args.get(), POINTERS + WORD * i);
+    return keep(f, i < moving ? f.i32_add(start, f.i32_mul(first.get(), pitch.get())) : start);
+  });
+  f.loop((again) => {
+    body(columns, pointers);
+    for (const pointer of pointers.slice(0, moving)) pointer.set(f.i32_add(pointer.get(), pitch.get()));
+    f.br_if(again, left.tee(f.i32_sub(left.get(), f.i32_const(1))));
+  });
+}
