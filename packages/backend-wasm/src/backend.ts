@@ -5,6 +5,7 @@ import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
 import { matmul } from './kernels/matmul/index.ts';
+import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
@@ -18,7 +19,7 @@ export interface WasmBackend extends Backend<WasmBuffer, WasmProgram> {
 }
 
 /** The table. */
-const table: readonly WasmKernel[] = [...matmul, ...pointwise, ...softmax, ...normalization];
+const table: readonly WasmKernel[] = [...matmul, ...pointwise, ...softmax, ...normalization, ...movement];
 
 export type WasmOptions = EngineOptions;
 

@@ -217,7 +217,9 @@ function checkStatus(status: Uint8Array, failing: readonly WasmStep[]): void {
   const words = new DataView(status.buffer, status.byteOffset, status.byteLength);
   for (const [i, { call, program }] of failing.entries()) {
     const kind = words.getInt32(i * STATUS, true);
-    if (kind !== 0) throw atNode(call, program.failure!(kind, words.getBigInt64(i * STATUS + 8, true)));
+    if (kind === 0) continue;
+    const [found, more] = [words.getBigInt64(i * STATUS + 8, true), words.getUint32(i * STATUS + 4, true)];
+    throw atNode(call, program.failure!(kind, found, more));
   }
 }
 

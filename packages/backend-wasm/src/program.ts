@@ -16,7 +16,7 @@ export interface WasmCall {
   readonly at: Binding;
   /** Memory of as many bytes as the program's `scratch` says, aligned to 64; its contents are anyone's. */
   readonly scratch: number;
-  /** 16 bytes in which emitted code says what is wrong with the values it was given: anything but 0, then, 8 bytes on, what it found. */
+  /** 16 bytes in which emitted code says what is wrong with the values it was given: a word that is not 0, one more, and what it found. */
   readonly status: number;
   /** How many threads may run units at once; emitted code is given a number below it. */
   readonly threads: number;
@@ -36,5 +36,5 @@ export interface WasmProgram extends Program {
   /** Bytes of scratch memory for a call. */
   scratch?(call: Omit<WasmCall, 'scratch'>): number;
   /** What a status means; the run ends with it. */
-  failure?(kind: number, found: bigint): EspalierError;
+  failure?(kind: number, found: bigint, more: number): EspalierError;
 }
