@@ -8,7 +8,7 @@ import type { NativeCall, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import { type Epilogue, epilogueOf } from '../matmul/epilogue.ts';
 import { geometry } from '../matmul/geometry.ts';
-import type { Cut } from './cut.ts';
+import { type Cut, groupsOf } from './cut.ts';
 import { type Argument, argumentWords } from './frame.ts';
 import { turnWords } from './turn.ts';
 
@@ -55,8 +55,8 @@ const LINE_COST = 2.6;
 const GROUP_COST = 60;
 
 /** Multiply-adds of a vector for a tile by `nonzeros` weights in a stream, which load so many `lines` of A. */
-export const streamCost = (nonzeros: number, lines: number, { columns, rows }: Cut): number =>
-  Math.max(NONZERO_COST * nonzeros + GROUP_COST * (columns.length - 1) * (rows.length - 1), LINE_COST * lines);
+export const streamCost = (nonzeros: number, lines: number, cut: Cut): number =>
+  Math.max(NONZERO_COST * nonzeros + GROUP_COST * groupsOf(cut) * (cut.rows.length - 1), LINE_COST * lines);
 
 /** Tiles of a unit at most: so many sums stay in the second-level cache, and a unit takes well under a millisecond. */
 const MOST_TOKENS = 512;

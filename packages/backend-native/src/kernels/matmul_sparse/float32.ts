@@ -56,22 +56,29 @@ export const stream: NativeKernel = {
     const epilogue = rowwise(call, 1) as Epilogue;
     const { nonzeros, cut } = patternOf(constants[1]!);
     const entriesAt = Math.ceil(nonzeros / 2) * 8;
-    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units);
+    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units.length);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Float32Array(memory, byteOffset, nonzeros), used: 0 };
     const store = (a: Assembler, to: number): void => avx512.store(a, at(to), 0, zmm(0), true);
     const parts = [emitTurn(k), emitStreamEntry({ epilogue, pitch: LINE, bytes: 4, store })];
     const slicer = new Slicer();
     const a = new Assembler();
-    for (let unit = 0; unit < cut.units; unit++) {
+    for (let unit = 0; unit < cut.units.length; unit++) {
       parts.push(emitUnit(a, cut, unit, tensor.data as Float32Array, weights));
       if (slicer.due) await slicer.pause();
     }
     const code = loadCode(engine.addon, parts);
-    new BigUint64Array(memory, byteOffset + entriesAt, cut.units).set(code.addresses.slice(2).map(BigInt));
+    new BigUint64Array(memory, byteOffset + entriesAt, cut.units.length).set(code.addresses.slice(2).map(BigInt));
     return programOf(
       {
-        ...{ dims: [k, n], units: cut.units, tileRows: SIDE, tileBytes: k * LINE, elementBytes: 4, resultBytes: 4 },
+        ...{
+          dims: [k, n],
+          units: cut.units.length,
+          tileRows: SIDE,
+          tileBytes: k * LINE,
+          elementBytes: 4,
+          resultBytes: 4,
+        },
         threadBytes: (tiles) => SUMS_AT + (tiles * unitColumns(cut) + SIDE) * LINE,
         ...{ epilogue, a: 0, packed: [1], code, buffer, weightsAt: 0, columnsAt: 0, entriesAt },
       },

@@ -28,6 +28,7 @@ import {
   rsi,
   zmm,
 } from '@espalier/x64';
+import { activations } from '../activations.ts';
 import { type Epilogue, emitSteps } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { emitSquare, SIDE } from './square.ts';
@@ -61,6 +62,8 @@ const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i
 const localWords = ['args', 'unit', 'firstTile', 'rows', 'row', 'columns', 'column', 'lines', 'ahead'] as const;
 export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;
+/** The registers of a square. */
+const SQUARE = 16;
 export const SUMS_AT = SQUARE_AT + SIDE * LINE;
 
 export const thread = at(rbx);
@@ -92,7 +95,7 @@ export function emitEntry(a: Assembler): void {
   a.add(turnedAt, at(rdi), argument('turned'));
 }
 
-/** How sums become elements of the result. Registers from zmm28 on are its own, rax and rcx free to use. */
+/** How sums become elements of the result. Registers from zmm12 to zmm15 are its own, rax and rcx free to use. */
 export interface Finish {
   readonly epilogue: Epilogue;
   /** From one column's line of sums to the next, in bytes. */
@@ -124,11 +127,12 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.cmp(rcx, rdx);
   a.cmova(rcx, rdx);
   a.mov(thread, local('rows'), rcx);
+  const isShort = !finish.epilogue.steps.some(({ op }) => op in activations);
   const nextBlock = a.here();
   a.mov(rdx, thread, local('lines'));
-  for (let i = 0; i < SIDE; i++) a.vmovups(zmm(i), at(rdx), i * finish.pitch);
-  emitSquare(a);
-  for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + i * LINE, zmm(i));
+  for (let i = 0; i < SIDE; i++) a.vmovups(zmm(SQUARE + i), at(rdx), i * finish.pitch);
+  emitSquare(a, SQUARE);
+  if (!isShort) for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + i * LINE, zmm(SQUARE + i));
   a.mov(rcx, thread, local('columns'));
   a.movi(rax, SIDE);
   a.cmp(rcx, rax);
@@ -136,7 +140,7 @@ export function emitStore(a: Assembler, finish: Finish): void {
   avx512.setMask(a);
   a.mov(rcx, thread, local('column'));
   finish.begin?.(a);
-  emitRows(a, finish);
+  emitRows(a, finish, isShort);
   a.addi(qword(thread), local('lines'), SIDE * finish.pitch);
   a.addi(qword(thread), local('column'), SIDE);
   a.subi(qword(thread), local('columns'), SIDE);
@@ -146,8 +150,8 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.ret();
 }
 
-/** The square through the epilogue into rows of the result. */
-function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish): void {
+/** The square through the epilogue into rows of the result: from memory, or where a row takes few instructions from its registers. */
+function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish, isShort: boolean): void {
   const [resultAt, squareAt] = [rax, rdx];
   a.mov(rdx, thread, local('row'));
   a.mov(rcx, thread, local('column'));
@@ -164,17 +168,30 @@ function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish): void
     a.add(address, at(rdi), operandArgument(i));
     if (perColumn) a.add(address, rcx);
   });
-  a.mov(rcx, thread, local('rows'));
-  a.lea(squareAt, thread, SQUARE_AT);
   const addresses = epilogue.operands.map((_, i) => at(operandsAt[i]!));
-  const nextRow = a.here();
-  a.vmovups(zmm(0), at(squareAt), 0);
-  scale?.(a);
-  emitSteps(a, avx512, epilogue, addresses, 1, true);
-  store(a, resultAt);
-  a.addi(squareAt, LINE);
-  a.add(resultAt, at(rdi), argument('cRow'));
-  for (const i of epilogue.operands.keys()) a.add(operandsAt[i]!, at(rdi), operandArgument(i) + 8);
-  a.dec(rcx);
-  a.jnz(nextRow);
+  const done = a.label();
+  const row = (): void => {
+    scale?.(a);
+    emitSteps(a, avx512, epilogue, addresses, 1, true);
+    store(a, resultAt);
+    a.add(resultAt, at(rdi), argument('cRow'));
+    for (const i of epilogue.operands.keys()) a.add(operandsAt[i]!, at(rdi), operandArgument(i) + 8);
+    a.dec(rcx);
+  };
+  a.mov(rcx, thread, local('rows'));
+  if (isShort)
+    for (let i = 0; i < SIDE; i++) {
+      a.vmovaps(zmm(0), zmm(SQUARE + i));
+      row();
+      a.jz(done);
+    }
+  else {
+    a.lea(squareAt, thread, SQUARE_AT);
+    const nextRow = a.here();
+    a.vmovups(zmm(0), at(squareAt), 0);
+    a.addi(squareAt, LINE);
+    row();
+    a.jnz(nextRow);
+  }
+  a.bind(done);
 }

@@ -183,22 +183,22 @@ export const blocks: NativeKernel = {
     const { blocks, nonzeros, cut } = blocksOf(constants[B]!);
     const columnsAt = Math.ceil(nonzeros / 2) * 8;
     const entriesAt = columnsAt + columnBytes(n);
-    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units);
+    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units.length);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Int32Array(memory, byteOffset, nonzeros), used: 0 };
     const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, LINE))];
     const slicer = new Slicer();
     const a = new Assembler();
-    for (let unit = 0; unit < cut.units; unit++) {
+    for (let unit = 0; unit < cut.units.length; unit++) {
       parts.push(emitUnit(a, cut, unit, blocks, weights));
       if (slicer.due) await slicer.pause();
     }
     packColumns(tensor, scale, memory, byteOffset + columnsAt);
     const code = loadCode(engine.addon, parts);
-    new BigUint64Array(memory, byteOffset + entriesAt, cut.units).set(code.addresses.slice(2).map(BigInt));
+    new BigUint64Array(memory, byteOffset + entriesAt, cut.units.length).set(code.addresses.slice(2).map(BigInt));
     return programOf(
       {
-        ...{ ...program, units: cut.units, tileRows: SIDE, tileBytes: (k / BLOCK) * LINE, elementBytes: 1 },
+        ...{ ...program, units: cut.units.length, tileRows: SIDE, tileBytes: (k / BLOCK) * LINE, elementBytes: 1 },
         threadBytes: (tiles) => SUMS_AT + (tiles * unitColumns(cut) + SIDE) * LINE,
         ...{ code, buffer, weightsAt: 0, columnsAt, entriesAt },
       },

@@ -31,7 +31,7 @@ export function packColumns({ dims, data }: Tensor, scale: Tensor, buffer: Array
 
 /** @param pitch bytes from one column's sums to the next */
 export function scaled({ n, epilogue, aZero, result }: Scaling, pitch: number): Finish {
-  const [scale, term] = [zmm(30), zmm(31)];
+  const [scale, term] = [zmm(14), zmm(15)];
   return {
     epilogue,
     pitch,

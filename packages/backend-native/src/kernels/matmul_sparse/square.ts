@@ -4,10 +4,10 @@ import { type Assembler, type Vector, zmm } from '@espalier/x64';
 
 export const SIDE = 16;
 
-/** Turns registers 0 to 15; 16 to 31 are clobbered. Three rounds of shuffles: pairs, quads, then quarters of vectors. */
-export function emitSquare(a: Assembler): void {
-  const low = (i: number): Vector => zmm(i);
-  const high = (i: number): Vector => zmm(SIDE + i);
+/** Turns registers from `first` on, 0 or 16; the other sixteen are clobbered. Rounds of shuffles: pairs, quads, then twice quarters of vectors. */
+export function emitSquare(a: Assembler, first: 0 | 16 = 0): void {
+  const low = (i: number): Vector => zmm(first + i);
+  const high = (i: number): Vector => zmm(SIDE - first + i);
   for (let i = 0; i < SIDE; i += 2) {
     a.vunpcklps(high(i), low(i), low(i + 1));
     a.vunpckhps(high(i + 1), low(i), low(i + 1));

@@ -94,19 +94,19 @@ export interface Stream {
 /** The code of one unit; its weights are appended to `stream`. */
 export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, stream: Stream): Uint8Array {
   a.reset();
-  const { columns, rows, groupsPerUnit, together, density, k, n } = cut;
-  const end = Math.min((unit + 1) * groupsPerUnit, columns.length - 1);
-  const first = columns[unit * groupsPerUnit]!;
-  const unitWidth = columns[end]! - first;
+  const { units, rows, together, density, k, n } = cut;
+  const columns = units[unit]!;
+  const first = columns[0]!;
+  const unitWidth = columns.at(-1)! - first;
   for (let chunk = 0; chunk + 1 < rows.length; chunk++) {
     const range = [rows[chunk]!, rows[chunk + 1]!] as const;
-    for (let group = unit * groupsPerUnit; group < end; group += together) {
-      const ends = columns.slice(group, Math.min(end, group + together) + 1);
+    for (let group = 0; group + 1 < columns.length; group += together) {
+      const ends = columns.slice(group, group + together + 1);
       const [left, right] = [ends[0]!, ends.at(-1)!];
       const after = a.label();
       const nonzeros = Math.ceil(density * (right - left) * (range[1] - range[0]));
       a.mov(lineAt, turnedAt);
-      a.lea(sumAt, at(sumsAt), (left - first) * LINE);
+      a.mov(sumAt, sumsAt);
       a.mov(tilesLeft, tiles);
       // What comes next is fetched meanwhile, a part with each tile.
       a.movi(eax, Math.max(1, Math.ceil((nonzeros * NONZERO_BYTES) / (CODE_LINES * LINE))));
@@ -119,12 +119,12 @@ export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, s
       const nextTile = a.here();
       emitPrefetch(a);
       for (let g = 0; g + 1 < ends.length; g++) {
-        a.lea(rsi, at(sumAt), (ends[g]! - left) * LINE);
+        a.lea(rsi, at(sumAt), (ends[g]! - first) * LINE);
         emitGroup(a, matrix, n, range, [ends[g]!, ends[g + 1]!], stream);
       }
-      if (range[1] === k) {
-        a.movi(rsi, left);
-        a.movi(rdx, right - left);
+      if (range[1] === k && right === columns.at(-1)) {
+        a.movi(rsi, first);
+        a.movi(rdx, unitWidth);
         a.call(storeAt);
       }
       a.addi(lineAt, k * LINE);
