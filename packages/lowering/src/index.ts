@@ -1,5 +1,13 @@
 // What calls come to, whatever the machine: matrices cut into units, walks over operands, moves of pieces.
 
+export {
+  type AttentionGeometry,
+  type AttentionLayout,
+  type AttentionSteps,
+  attentionGeometry,
+  type HeadSizes,
+  headSizes,
+} from './attention.ts';
 export { type Geometry, geometry, type Partition, partition } from './geometry.ts';
 export {
   type BoundCall,
