@@ -1,6 +1,6 @@
 /** Matrix products. */
 
-import { type Dim, type DType, dim, dtypes } from '@espalier/core';
+import { type Dim, type DType, dim, dtypes, Tensor } from '@espalier/core';
 import fc from 'fast-check';
 import { exact, nearby, sums, type Tolerance, ulps } from '../tolerance.ts';
 import { anything, ordinary, uniform, type Values } from '../values.ts';
@@ -254,7 +254,13 @@ const quantizedMatMul: OpCases = {
 
 /** As for the product with the weights as float: those of integers less their zero points have no magnitudes of their own. */
 const dequantized: Tolerance = async (evaluated) => {
-  const { node, inputs, evaluate } = evaluated;
+  const { node, evaluate } = evaluated;
+  // DequantizeLinear knows no float64; of magnitudes float32 is enough.
+  const inputs = evaluated.inputs.map((tensor) =>
+    tensor?.type === 'float64'
+      ? new Tensor('float32', new Float32Array(tensor.data as Float64Array), tensor.dims)
+      : tensor,
+  );
   const [a] = inputs;
   const wide = { ...node, op: 'DequantizeLinear', domain: '', inputs: node.inputs.slice(1, 4) };
   const [b] = await evaluate(wide, inputs.slice(1, 4));
