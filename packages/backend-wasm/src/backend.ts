@@ -4,6 +4,7 @@ import { type Backend, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
+import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
@@ -19,7 +20,7 @@ export interface WasmBackend extends Backend<WasmBuffer, WasmProgram> {
 }
 
 /** The table. */
-const table: readonly WasmKernel[] = [...matmul, ...pointwise, ...softmax, ...normalization, ...movement];
+const table: readonly WasmKernel[] = [...matmul, ...attention, ...pointwise, ...softmax, ...normalization, ...movement];
 
 export type WasmOptions = EngineOptions;
 

@@ -36,3 +36,12 @@ export function repeat(f: FunctionBuilder, counter: Local<'i32'>, step: number, 
     }),
   );
 }
+
+/** `body` for `from` up to `to`, which is beyond it. */
+export function forEach(f: FunctionBuilder, from: Local<'i32'>, to: Local<'i32'>, body: () => void): void {
+  f.loop((again) => {
+    body();
+    from.set(f.i32_add(from.get(), f.i32_const(1)));
+    f.br_if(again, f.i32_lt_u(from.get(), to.get()));
+  });
+}

@@ -13,36 +13,46 @@ export interface Block {
   readonly index: number;
   /** Of an element that is left, in every lane. */
   load(pointer: Local<'i32'>): Expr;
+  /** Bytes, each in a lane of 32 bits. */
+  loadBytes(pointer: Local<'i32'>): Expr;
   store(pointer: Local<'i32'>, x: V128): void;
   /** Lanes beyond the row made zero. */
   clear(x: Expr): Expr;
 }
 
-/** Runs `body` over `columns` elements that each of `pointers` begins at. */
+/** An operand, whose elements have four bytes where nothing else is said. */
+export type Operand = Local<'i32'> | { readonly pointer: Local<'i32'>; readonly bytes: number };
+
+/** Runs `body` over `columns` elements that each of `operands` begins at; `at` tells how far their pointers have come. */
 export function emitPass(
   v: Vectors,
   columns: Local<'i32'>,
-  pointers: readonly Local<'i32'>[],
+  operands: readonly Operand[],
   body: (block: Block, at: (pointer: Local<'i32'>) => Local<'i32'>) => void,
 ): void {
   const { f } = v;
   const left = keep(f, columns.get());
-  const moving = new Map(pointers.map((pointer) => [pointer, keep(f, pointer.get())]));
-  const at = (pointer: Local<'i32'>): Local<'i32'> => moving.get(pointer)!;
+  const moving = operands.map((operand) => {
+    const { pointer, bytes } = 'pointer' in operand ? operand : { pointer: operand, bytes: 4 };
+    return { start: pointer, place: keep(f, pointer.get()), bytes };
+  });
+  const at = (pointer: Local<'i32'>): Local<'i32'> => moving.find(({ start }) => start === pointer)!.place;
   for (const vectors of [UNROLL, 1])
     repeat(f, left, 4 * vectors, () => {
       for (let index = 0; index < vectors; index++) body(wholeBlock(v, index), at);
-      for (const pointer of moving.values()) advance(f, pointer, 16 * vectors);
+      for (const { place, bytes } of moving) advance(f, place, 4 * vectors * bytes);
     });
   repeat(f, left, 1, () => {
     body(oneBlock(v), at);
-    for (const pointer of moving.values()) advance(f, pointer, 4);
+    for (const { place, bytes } of moving) advance(f, place, bytes);
   });
 }
 
 const wholeBlock = ({ f }: Vectors, index: number): Block => ({
   index,
   load: (pointer) => () => f.v128_load(pointer.get(), 16 * index),
+  loadBytes: (pointer) => () =>
+    f.i32x4_extend_low_i16x8_u(f.i16x8_extend_low_i8x16_u(f.v128_load32_zero(pointer.get(), 4 * index))),
   store: (pointer, x) => void f.v128_store(pointer.get(), x.get(), 16 * index),
   clear: (x) => x,
 });
@@ -50,6 +60,7 @@ const wholeBlock = ({ f }: Vectors, index: number): Block => ({
 const oneBlock = (v: Vectors): Block => ({
   index: 0,
   load: (pointer) => () => v.f.v128_load32_splat(pointer.get()),
+  loadBytes: (pointer) => () => v.f.i32x4_splat(v.f.i32_load8_u(pointer.get())),
   store: (pointer, x) => void v.f.v128_store32_lane(pointer.get(), x.get(), 0),
   clear: (x) => v.bin('v128_and', x, v.f.v128_constant(Int32Array.of(-1, 0, 0, 0))),
 });

@@ -1,12 +1,12 @@
 /** Emits products: units of blocks of rows and panels of columns, tile by tile. */
 
-import type { Func, FunctionBuilder, Label, Local, ModuleBuilder } from '@espalier/wasm';
+import type { Func, Local, ModuleBuilder } from '@espalier/wasm';
 import type { Body } from '../../code.ts';
 import { type Expr, type V128, Vectors } from '../../vectors.ts';
-import { keep, limit, WORD, wordsAt } from '../arguments.ts';
+import { forEach, keep, limit, WORD, wordsAt } from '../arguments.ts';
 import { doSteps } from '../epilogue.ts';
 import type { Epilogue } from './epilogue.ts';
-import { emitTile, type Tile, type TileShape } from './tile.ts';
+import { callTile, emitTiles, storeSome, type TileShape } from './tile.ts';
 
 /** What code depends on. */
 export interface Product extends TileShape, Epilogue {
@@ -42,7 +42,7 @@ export const tileBytes = ({ rows, vectors }: Pick<Product, 'rows' | 'vectors'>):
 
 export function emitProduct(module: ModuleBuilder, product: Product): Body {
   const { rows, vectors, operands } = product;
-  const tiles = Array.from({ length: rows }, (_, i) => emitTile(module, product, i + 1));
+  const tiles = emitTiles(module, product, rows);
   const finish = emitFinish(module, product);
   const panelColumns = 4 * vectors;
   return (f, args, unit, thread) => {
@@ -125,35 +125,6 @@ export function emitProduct(module: ModuleBuilder, product: Product): Body {
   };
 }
 
-/** `body` for `from` up to `to`, which is beyond it. */
-function forEach(f: FunctionBuilder, from: Local<'i32'>, to: Local<'i32'>, body: () => void): void {
-  f.loop((again) => {
-    body();
-    from.set(f.i32_add(from.get(), f.i32_const(1)));
-    f.br_if(again, f.i32_lt_u(from.get(), to.get()));
-  });
-}
-
-/** The tile of so many rows. */
-function callTile(
-  f: FunctionBuilder,
-  tiles: readonly Tile[],
-  height: Local<'i32'>,
-  args: readonly Local<'i32'>[],
-): void {
-  f.block((done) => {
-    const from = (rows: number, labels: readonly Label[]): void => {
-      if (rows > tiles.length) f.br_table(labels, labels.at(-1)!, f.i32_sub(height.get(), f.i32_const(1)));
-      else {
-        f.block((label) => from(rows + 1, [...labels, label]));
-        f.call(tiles[rows - 1] as Func, ...(args.map((local) => local.get()) as never[]));
-        f.br(done);
-      }
-    };
-    from(1, []);
-  });
-}
-
 /** The steps of the epilogue on a tile, and where its columns go: tile, result, rows, columns, bytes of its rows, operands, their row steps. */
 function emitFinish(module: ModuleBuilder, { isRelaxed, vectors, steps, operands }: Product): Func {
   const params = new Array<'i32'>(5 + 2 * operands.length).fill('i32');
@@ -193,19 +164,4 @@ function emitFinish(module: ModuleBuilder, { isRelaxed, vectors, steps, operands
       f.br_if(again, rows!.tee(f.i32_sub(rows!.get(), f.i32_const(1))));
     });
   });
-}
-
-/** Stores the first `count` of the elements of `vectors`, of which there are more. */
-export function storeSome(f: FunctionBuilder, to: Local<'i32'>, vectors: readonly V128[], count: Local<'i32'>): void {
-  for (const [i, x] of vectors.entries())
-    f.if(
-      f.i32_ge_u(count.get(), f.i32_const(4 * i + 4)),
-      () => void f.v128_store(to.get(), x.get(), 16 * i),
-      () => {
-        const isBeyond = (lane: number, body: () => void): void =>
-          f.if(f.i32_gt_u(count.get(), f.i32_const(4 * i + lane)), body);
-        for (let lane = 0; lane < 3; lane++)
-          isBeyond(lane, () => void f.v128_store32_lane(to.get(), x.get(), lane, 16 * i + 4 * lane));
-      },
-    );
 }

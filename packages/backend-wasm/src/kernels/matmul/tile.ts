@@ -1,6 +1,6 @@
 /** A register tile: a few rows of A times a panel of B. */
 
-import type { Func, FunctionBuilder, Local, ModuleBuilder } from '@espalier/wasm';
+import type { Func, FunctionBuilder, Label, Local, ModuleBuilder } from '@espalier/wasm';
 import { type V128, Vectors } from '../../vectors.ts';
 import { advance, keep, repeat } from '../arguments.ts';
 
@@ -21,7 +21,7 @@ export type Tile = Func<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32
 const UNROLL = 4;
 
 /** The product of `rows` rows. */
-export function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
+function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
   const { vectors, isRelaxed, inRows } = shape;
   return module.func(
     ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
@@ -67,4 +67,43 @@ function rowsOfA(
   const pointers = [a];
   for (let r = 1; r < rows; r++) pointers.push(keep(f, f.i32_add(pointers[r - 1]!.get(), aRow.get())));
   return { pointers, offset: () => 0 };
+}
+
+/** Tiles of 1 to `rows` rows. */
+export const emitTiles = (module: ModuleBuilder, shape: TileShape, rows: number): readonly Tile[] =>
+  Array.from({ length: rows }, (_, i) => emitTile(module, shape, i + 1));
+
+/** The tile of so many rows. */
+export function callTile(
+  f: FunctionBuilder,
+  tiles: readonly Tile[],
+  height: Local<'i32'>,
+  args: readonly Local<'i32'>[],
+): void {
+  f.block((done) => {
+    const from = (rows: number, labels: readonly Label[]): void => {
+      if (rows > tiles.length) f.br_table(labels, labels.at(-1)!, f.i32_sub(height.get(), f.i32_const(1)));
+      else {
+        f.block((label) => from(rows + 1, [...labels, label]));
+        f.call(tiles[rows - 1] as Func, ...(args.map((local) => local.get()) as never[]));
+        f.br(done);
+      }
+    };
+    from(1, []);
+  });
+}
+
+/** Stores the first `count` of the elements of `vectors`, of which there are more. */
+export function storeSome(f: FunctionBuilder, to: Local<'i32'>, vectors: readonly V128[], count: Local<'i32'>): void {
+  for (const [i, x] of vectors.entries())
+    f.if(
+      f.i32_ge_u(count.get(), f.i32_const(4 * i + 4)),
+      () => void f.v128_store(to.get(), x.get(), 16 * i),
+      () => {
+        const isBeyond = (lane: number, body: () => void): void =>
+          f.if(f.i32_gt_u(count.get(), f.i32_const(4 * i + lane)), body);
+        for (let lane = 0; lane < 3; lane++)
+          isBeyond(lane, () => void f.v128_store32_lane(to.get(), x.get(), lane, 16 * i + 4 * lane));
+      },
+    );
 }
