@@ -17,6 +17,7 @@ import { quantization } from './kernels/quantize/index.ts';
 import { recurrent } from './kernels/recurrent/index.ts';
 import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
+import { windows } from './kernels/window/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
 import type { NativeProgram } from './program.ts';
@@ -30,6 +31,7 @@ const table: readonly NativeKernel[] = [
   ...matmulInt8,
   ...attention,
   ...convolution,
+  ...windows,
   ...pointwise,
   ...softmax,
   ...quantization,

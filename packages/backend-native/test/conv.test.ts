@@ -1,7 +1,8 @@
-import { type Attributes, type Node, Tensor } from '@espalier/core';
+import { type Attribute, type Attributes, type Node, Tensor } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
 import { convolution } from '../src/kernels/conv/index.ts';
-import { describeKernels } from './kernels.ts';
+import { windows } from '../src/kernels/window/index.ts';
+import { describeKernels, type Subject } from './kernels.ts';
 
 /** Numbers in [-1, 1), the same in every run. */
 function tensor(dims: readonly number[], seed: number): Tensor {
@@ -43,23 +44,76 @@ const cases: readonly Case[] = [
   { x: [0, 4, 10, 13], w: [5, 4, 4, 4] },
 ];
 
-describeKernels('convolutions', convolution, 30, ({ names, knowing, js }) => {
-  describe.each(names)('%s', (name) => {
-    it.each(cases)('$x by $w $attrs', async ({ x, w, attrs = {} }) => {
-      const inputs = [tensor(x, 1), tensor(w, 2), tensor([w[0]!], 3)];
-      const node: Node = { name: 'c', op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attrs };
-      const [wanted] = await js(node, inputs);
-      const absolute = inputs.map(
-        ({ data, dims }) => new Tensor('float32', (data as Float32Array).map(Math.abs), dims),
-      );
-      const [terms] = await js(node, absolute);
-      const [got] = await knowing(inputs, name)(node, inputs);
-      expect(got!.dims).toEqual(wanted!.dims);
-      const bound = (w.slice(1).reduce((p, d) => p * d, 1) + 3) * 2 ** -24;
+const planes: readonly Case[] = [
+  { x: [1, 5, 7, 7], w: [5, 1, 3, 3], attrs: { group: 5, pads: [1, 1, 1, 1] } },
+  { x: [2, 3, 30, 35], w: [3, 1, 3, 3], attrs: { group: 3, pads: [1, 1, 1, 1] } },
+  { x: [1, 4, 33, 38], w: [4, 1, 3, 3], attrs: { group: 4, pads: [1, 1, 1, 1], strides: [2, 2] } },
+  { x: [1, 4, 32, 31], w: [8, 1, 5, 5], attrs: { group: 4, pads: [0, 2, 4, 1], strides: [1, 2] } },
+  { x: [1, 2, 40, 20], w: [2, 1, 7, 7], attrs: { group: 2, pads: [3, 3, 3, 3] } },
+  { x: [1, 3, 22, 25], w: [3, 1, 3, 2], attrs: { group: 3, pads: [2, 2, 2, 2], dilations: [2, 3] } },
+  { x: [1, 3, 22, 50], w: [3, 1, 2, 4], attrs: { group: 3, strides: [3, 3], dilations: [1, 2], pads: [1, 4, 0, 3] } },
+  { x: [2, 6, 90], w: [6, 1, 5], attrs: { group: 6, pads: [2, 2] } },
+  { x: [1, 2, 1000, 70], w: [2, 1, 3, 3], attrs: { group: 2, pads: [1, 1, 1, 1] } },
+  { x: [1, 1, 9, 9], w: [1, 1, 9, 9] },
+  { x: [0, 1, 9, 9], w: [1, 1, 9, 9] },
+];
+
+async function compare({ knowing, js }: Subject, name: string, { x, w, attrs = {} }: Case): Promise<void> {
+  const inputs = [tensor(x, 1), tensor(w, 2), tensor([w[0]!], 3)];
+  const node: Node = { name: 'c', op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attrs };
+  const [wanted] = await js(node, inputs);
+  const absolute = inputs.map(({ data, dims }) => new Tensor('float32', (data as Float32Array).map(Math.abs), dims));
+  const [terms] = await js(node, absolute);
+  const [got] = await knowing(inputs, name)(node, inputs);
+  expect(got!.dims).toEqual(wanted!.dims);
+  // Within the rounding of as many additions of the terms' magnitudes (Higham, 3.1).
+  const bound = (w.slice(1).reduce((p, d) => p * d, 1) + 3) * 2 ** -24;
+  const worst = (got!.data as Float32Array).findIndex(
+    (y, i) => !(Math.abs(y - (wanted!.data[i] as number)) <= bound * (terms!.data[i] as number)),
+  );
+  expect(worst).toBe(-1);
+}
+
+describeKernels('convolutions', convolution, 30, (subject) => {
+  describe.each(subject.names)('%s', (name) => {
+    it.each(cases)('$x by $w $attrs', (each) => compare(subject, name, each));
+  });
+});
+
+describeKernels('windows', windows, 60, (subject) => {
+  const name = subject.names.find((each) => each.startsWith('conv_'))!;
+  it.each(planes)('$x by $w $attrs', (each) => compare(subject, name, each));
+
+  it.each(['MaxPool', 'AveragePool'])('%s of many rows, with paddings that are not the same', async (op) => {
+    for (const [dims, attrs] of [
+      [[2, 5, 112, 113], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }],
+      [[1, 3, 40, 37], { kernel_shape: [5, 4], strides: [1, 3], pads: [2, 0, 1, 3], count_include_pad: 1 }],
+      [[1, 2, 1500, 60], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }],
+      [[1, 7, 301], { kernel_shape: [8], strides: [4], pads: [3, 2], ceil_mode: 1, count_include_pad: 1 }],
+    ] as const) {
+      const { count_include_pad: _, ...shared } = attrs as Record<string, Attribute>;
+      const node = {
+        name: 'p',
+        op,
+        domain: '',
+        inputs: ['x'],
+        outputs: ['y'],
+        attrs: op === 'MaxPool' ? shared : attrs,
+      };
+      const x = [tensor(dims, 4)];
+      const [[wanted], [got]] = [await subject.js(node, x), await subject.native(node, x)];
+      const most = op === 'MaxPool' ? 0 : 1e-6;
       const worst = (got!.data as Float32Array).findIndex(
-        (y, i) => !(Math.abs(y - (wanted!.data[i] as number)) <= bound * (terms!.data[i] as number)),
+        (y, i) => !(Math.abs(y - (wanted!.data[i] as number)) <= most),
       );
-      expect(worst).toBe(-1);
-    });
+      expect(worst, `[${dims}]`).toBe(-1);
+    }
+  });
+
+  it('MaxPool keeps what is no number', async () => {
+    const x = new Tensor('float32', Float32Array.of(1, Number.NaN, 3, -1, 2, Number.NEGATIVE_INFINITY), [1, 1, 6]);
+    const node = { name: 'p', op: 'MaxPool', domain: '', inputs: ['x'], outputs: ['y'], attrs: { kernel_shape: [3] } };
+    const [got] = await subject.native(node, [x]);
+    expect([...got!.data]).toEqual([Number.NaN, Number.NaN, 3, 2]);
   });
 });

@@ -64,20 +64,22 @@ export interface Windows {
   readonly batch: number;
   readonly input: readonly number[];
   readonly output: readonly number[];
+  /** Padding. */
   readonly begin: readonly number[];
+  readonly end: readonly number[];
 }
 
 /** @throws EspalierError `SHAPE_MISMATCH` where sizes do not fit: emitted code would read beyond its operands */
 export function windowsOf(conv: Convolution, x: readonly number[], y: readonly number[]): Windows {
   const [batch, channels, ...spatial] = x;
-  const { begin, output } = slidingWindow(conv.attrs, spatial, conv.kernel.slice(AXES - spatial.length));
+  const { begin, end, output } = slidingWindow(conv.attrs, spatial, conv.kernel.slice(AXES - spatial.length));
   const wanted = [batch!, conv.groups * conv.filters, ...output];
   if (channels !== conv.groups * conv.channels || `${wanted}` !== `${y}`)
     throw new EspalierError(
       'SHAPE_MISMATCH',
       `a convolution of ${formatShape(x)} by ${conv.groups} groups of ${conv.channels} channels is not ${formatShape(y)}`,
     );
-  return { batch: batch!, input: last(spatial, 1), output: last(output, 1), begin: last(begin, 0) };
+  return { batch: batch!, input: last(spatial, 1), output: last(output, 1), begin: last(begin, 0), end: last(end, 0) };
 }
 
 /** Positions from the first to below the last at which a tap of the kernel lies inside the input, along an axis. */
