@@ -3,12 +3,12 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { type PatternName, parsePattern, prune } from '@espalier/compress';
 import { EspalierError, type Graph } from '@espalier/core';
 import { exportOnnx, importOnnx } from '@espalier/onnx';
 import { createRuntime } from '@espalier/runtime';
 import { makeBackends } from './engines/espalier.ts';
 import { type Feeds, feedsFor, models, type Sizes } from './models/index.ts';
-import { parseBlock, prune } from './models/sparsity.ts';
 import { inPrecision, type Precision, runOnce } from './precision/index.ts';
 
 export interface ModelOptions {
@@ -51,13 +51,14 @@ export async function prepareModel(name: string, options: ModelOptions): Promise
   const graph = known ? known.build(options.layers) : await readGraph(name);
   const sizes = { ...sizesOf(graph), ...known?.sizes, ...options.sizes };
   const feeds = feedsFor(graph, sizes, known?.vocabulary);
-  const block = parseBlock(options.block);
-  const isPruned = options.sparsity > 0 || 'keep' in block;
+  const block = options.block as PatternName;
+  const sparsity = options.sparsity > 0 ? { sparsity: options.sparsity } : {};
+  const isPruned = options.sparsity > 0 || 'keep' in parsePattern(block);
   const isChanged = isPruned || options.precision.startsWith('int8');
   if (!known && !isChanged)
     return { graph, file: name, bytes: statSync(name).size, sizes, feeds, dispose: () => undefined };
 
-  const zeroed = isPruned ? prune(graph, options.sparsity, block) : graph;
+  const zeroed = isPruned ? await prune(graph, { block, ...sparsity }) : graph;
   const backends = makeBackends({ ...options, precision: 'float32' });
   const runtime = createRuntime({ backends });
   const ready = await inPrecision(zeroed, options.precision, { runtime, feeds, sizes });

@@ -1,0 +1,3 @@
+import { library } from '../../tooling/build/tsup.ts';
+
+export default library();
