@@ -299,6 +299,9 @@ function toDim(value: Poly): Dim {
   return text;
 }
 
+const none: readonly string[] = [];
+const symbolsOf = new WeakMap<Poly, readonly string[]>();
+
 /** Arithmetic on dimensions; every function returns the canonical form. Throws `LIMIT` beyond 2^53. */
 export const dim = {
   /** The canonical form of a text; throws `BAD_GRAPH` when it is no expression. */
@@ -309,8 +312,11 @@ export const dim = {
     typeof a === 'number' && typeof b === 'number' ? safe(a + b) : toDim(add(poly(a), poly(b))),
   sub: (a: Dim, b: Dim): Dim =>
     typeof a === 'number' && typeof b === 'number' ? safe(a - b) : toDim(add(poly(a), scale(poly(b), -1))),
-  mul: (a: Dim, b: Dim): Dim =>
-    typeof a === 'number' && typeof b === 'number' ? safe(a * b) : toDim(multiply(poly(a), poly(b))),
+  mul: (a: Dim, b: Dim): Dim => {
+    if (typeof a === 'number' && typeof b === 'number') return safe(a * b);
+    if (a === 1 || b === 1) return a === 1 ? b : a;
+    return toDim(multiply(poly(a), poly(b)));
+  },
   /** floor(a / b) */
   floorDiv: (a: Dim, b: Dim): Dim => toDim(call('floor', poly(a), poly(b))),
   /** ceil(a / b) */
@@ -319,7 +325,10 @@ export const dim = {
   max: (a: Dim, b: Dim): Dim => toDim(call('max', poly(a), poly(b))),
   min: (a: Dim, b: Dim): Dim => toDim(call('min', poly(a), poly(b))),
   /** The extent of two broadcast dimensions; throws `SHAPE_MISMATCH` where two numbers do not fit. */
-  broadcast: (a: Dim, b: Dim): Dim => toDim(call('broadcast', poly(a), poly(b))),
+  broadcast: (a: Dim, b: Dim): Dim => {
+    if (a === b || b === 1) return a;
+    return a === 1 ? b : toDim(call('broadcast', poly(a), poly(b)));
+  },
   /** The product of a shape, or of a part of it. */
   product: (shape: readonly Dim[], from = 0, to = shape.length): Dim => {
     let result: Dim = 1;
@@ -350,6 +359,9 @@ export const dim = {
   lowerBound: (a: Dim): number => lowerBound(poly(a)),
   /** Every symbol in the dimension. */
   symbols: (a: Dim): readonly string[] => {
+    if (typeof a === 'number') return none;
+    const known = symbolsOf.get(poly(a));
+    if (known) return known;
     const found = new Set<string>();
     const visit = (p: Poly): void => {
       for (const atom of p.flatMap((term) => term.atoms)) {
@@ -360,11 +372,18 @@ export const dim = {
         }
       }
     };
-    if (typeof a === 'string') visit(poly(a));
-    return [...found];
+    visit(poly(a));
+    const symbols = [...found];
+    symbolsOf.set(poly(a), symbols);
+    return symbols;
   },
   /** The value under a binding; throws `BAD_INPUT` naming the first symbol that has none. */
-  evaluate: (a: Dim, at: Binding): number => (typeof a === 'number' ? a : evaluate(poly(a), at)),
+  evaluate: (a: Dim, at: Binding): number => {
+    if (typeof a === 'number') return a;
+    // Most are symbols alone.
+    const value = Object.hasOwn(at, a) ? at[a] : undefined;
+    return value === undefined ? evaluate(poly(a), at) : safe(value);
+  },
   /** Every symbol that `at` has a value for put in its place, the others left. */
   substitute: (a: Dim, at: Readonly<Record<string, Dim>>): Dim =>
     typeof a === 'number' ? a : toDim(substitute(poly(a), at)),

@@ -117,9 +117,16 @@ export interface Graph {
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
+const subgraphsOf = new WeakMap<Attributes, readonly [string, Graph][]>();
+
 /** Subgraphs that a node carries (bodies of If, Loop, Scan), by attribute name. */
-export function subgraphs(node: Node): [string, Graph][] {
-  return Object.entries(node.attrs).filter((entry): entry is [string, Graph] => isGraph(entry[1]));
+export function subgraphs({ attrs }: Pick<Node, 'attrs'>): readonly [string, Graph][] {
+  let known = subgraphsOf.get(attrs);
+  if (!known) {
+    known = Object.entries(attrs).filter((entry): entry is [string, Graph] => isGraph(entry[1]));
+    subgraphsOf.set(attrs, known);
+  }
+  return known;
 }
 
 export function isGraph(value: unknown): value is Graph {
@@ -140,9 +147,11 @@ export function capturedValues(graph: Graph): Set<string> {
 }
 
 /** The names of values that a node reads, those that its subgraphs capture included. */
-export function usedValues(node: Node): string[] {
+export function usedValues(node: Node): readonly string[] {
+  const nested = subgraphs(node);
+  if (nested.length === 0 && !node.inputs.includes('')) return node.inputs;
   const names = node.inputs.filter((name) => name !== '');
-  for (const [, graph] of subgraphs(node)) names.push(...capturedValues(graph));
+  for (const [, graph] of nested) names.push(...capturedValues(graph));
   return names;
 }
 

@@ -122,7 +122,7 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
     if (!values.has(name)) values.set(name, { dtype, shape, container });
   const scope: Scope = (name) => values.get(name) ?? outer(name);
   for (const node of graph.nodes) {
-    if (usedValues(node).some((name) => unknown.has(name))) {
+    if (unknown.size > 0 && usedValues(node).some((name) => unknown.has(name))) {
       for (const name of node.outputs) unknown.add(name);
       const schema = schemaOf(ops, node);
       if (!schema) unsupported.push(`${node.name}: no op ${label(node)}`);

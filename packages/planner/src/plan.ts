@@ -188,14 +188,15 @@ class Planner {
     const unfused: { node: string; reason: string }[] = [];
     const values = new Map(facts.values);
     const scope: Scope = (name) => values.get(name) ?? outer(name);
+    const pricing: Pricing = { at, asked: new Map() };
     const nodes = graph.nodes.flatMap((node) => {
-      const best = this.resolve(node, scope, at);
+      const best = this.resolve(node, scope, pricing);
       for (const [name, fact] of best.values) if (!values.has(name)) values.set(name, fact);
       if (best.reason) unfused.push({ node: node.name, reason: best.reason });
       return best.nodes;
     });
     const inferred: Inferred = { ...facts, values };
-    const offers = nodes.map((node) => this.offer(node, scope, at));
+    const offers = nodes.map((node) => this.offer(node, scope, pricing));
     const branches = nodes.map((node) => this.planBranches(node, facts, at, scope));
     const backends = this.chooseBackends(graph, nodes, offers, scope, at);
     const assignments = nodes.map((node, i): Assignment => {
@@ -231,7 +232,13 @@ class Planner {
     return schema && isView(schema, node) ? 'view' : 'kernel';
   }
 
-  private offer(node: Node, scope: Scope, at: Binding): Offer & { call: Call; constants: Constants } {
+  private offer(node: Node, scope: Scope, pricing: Pricing): NodeOffer {
+    const known = pricing.asked.get(node) ?? this.ask(node, scope, pricing.at);
+    pricing.asked.set(node, known);
+    return known;
+  }
+
+  private ask(node: Node, scope: Scope, at: Binding): NodeOffer {
     const call = callOf(node, this.options.ops, scope);
     const constants = node.inputs.map((name) => {
       const tensor = name === '' ? undefined : scope(name)?.constant;
@@ -242,10 +249,10 @@ class Planner {
   }
 
   /** The cheapest of: the node as it is, with less of its epilogue, or taken apart. */
-  private resolve(node: Node, scope: Scope, at: Binding): Resolved {
+  private resolve(node: Node, scope: Scope, pricing: Pricing): Resolved {
     const values = inferNode(node, this.options.ops, scope, this.memo).values;
     // What it makes may be new: an intermediate value that the fused node did not have.
-    const offer = this.offer(node, (name) => values.get(name) ?? scope(name), at);
+    const offer = this.offer(node, (name) => values.get(name) ?? scope(name), pricing);
     const whole: Resolved = {
       nodes: [node],
       values,
@@ -254,7 +261,9 @@ class Planner {
     let best = whole;
     let finest = whole;
     const consider = (parts: readonly Node[]): void => {
-      finest = this.resolveAll(parts, scope, at);
+      const resolved = this.resolveAll(parts, scope, pricing, best.seconds);
+      if (!resolved) return;
+      finest = resolved;
       if (finest.seconds < best.seconds) best = finest;
     };
     for (let keep = (node.epilogue?.length ?? 0) - 1; keep >= 0; keep--) consider(splitEpilogue(node, keep));
@@ -267,19 +276,20 @@ class Planner {
     return { ...best, reason };
   }
 
-  private resolveAll(nodes: readonly Node[], scope: Scope, at: Binding): Resolved {
+  /** The parts of a node; undefined where they certainly take no less than `most` seconds. */
+  private resolveAll(nodes: readonly Node[], scope: Scope, pricing: Pricing, most: number): Resolved | undefined {
     const values = new Map<string, ValueFacts>();
     const inner: Scope = (name) => values.get(name) ?? scope(name);
-    const parts = nodes.map((node) => {
-      const part = this.resolve(node, inner, at);
+    const parts: Node[] = [];
+    let seconds = 0;
+    for (const node of nodes) {
+      const part = this.resolve(node, inner, pricing);
       for (const [name, facts] of part.values) values.set(name, facts);
-      return part;
-    });
-    return {
-      nodes: parts.flatMap((p) => p.nodes),
-      values,
-      seconds: parts.reduce((sum, p) => sum + (this.isFree(p) ? 0 : p.seconds), 0),
-    };
+      parts.push(...part.nodes);
+      if (!this.isFree(part)) seconds += part.seconds;
+      if (Number.isFinite(seconds) && seconds >= most) return undefined;
+    }
+    return { nodes: parts, values, seconds };
   }
 
   private isFree({ nodes }: Resolved): boolean {
@@ -362,6 +372,14 @@ class Planner {
       branches: Object.fromEntries([...branches].map(([name, planned]) => [name, planned.plan])),
     };
   }
+}
+
+type NodeOffer = Offer & { readonly call: Call; readonly constants: Constants };
+
+/** The sizes at which nodes are priced, and what they were offered so far. */
+interface Pricing {
+  readonly at: Binding;
+  readonly asked: Map<Node, NodeOffer>;
 }
 
 interface Resolved {

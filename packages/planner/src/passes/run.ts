@@ -56,6 +56,7 @@ export async function runStages(
   // Passes that have nothing to do on a graph need not look at it again.
   const settled = new Map<Pass, Graph>();
   const slicer = new Slicer(signal);
+  let nodes = count(graph);
   const runner = new Runner(graph, ops, evaluate, memo, signal);
   for (const stage of passes) {
     const enabled = stage.filter((pass) => !disable.includes(pass.name));
@@ -70,7 +71,9 @@ export async function runStages(
         const next = await runner.run(pass, graph);
         if (next !== graph || round === 0) {
           const { name } = pass;
-          report.push({ name, nodesBefore: count(graph), nodesAfter: count(next), rewrites: runner.rewrites });
+          const nodesAfter = next === graph ? nodes : count(next);
+          report.push({ name, nodesBefore: nodes, nodesAfter, rewrites: runner.rewrites });
+          nodes = nodesAfter;
         }
         if (next === graph) settled.set(pass, graph);
         else changed = true;
@@ -121,7 +124,7 @@ class Runner {
     const { values, subgraphs: nested } = infer(graph);
     const scope: Scope = (name) => values.get(name) ?? outer(name);
     const nodes = [...graph.nodes];
-    for (const [i, node] of nodes.entries()) {
+    for (const [i, node] of nested.size > 0 ? nodes.entries() : []) {
       for (const { source, graph: typed, inferred } of nested.get(node.name) ?? []) {
         this.inferred.set(typed, inferred);
         const rewritten = await this.run(pass, typed, scope);

@@ -7,6 +7,7 @@ import {
   dim,
   type Graph,
   hasCode,
+  type Inferred,
   inferNode,
   type Node,
   opKey,
@@ -42,13 +43,18 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((d, i) => dim.equal(d, b[i]!) === true);
 }
 
+interface Index {
+  readonly slotOf: Map<Node, number>;
+  readonly makers: Map<string, Node>;
+  readonly readers: Map<string, Set<Node>>;
+}
+
 export class Editor {
   readonly context: PassContext;
   private readonly graph: Graph;
   private readonly slots: Node[][];
-  private readonly slotOf = new Map<Node, number>();
-  private readonly makers = new Map<string, Node>();
-  private readonly readersOf = new Map<string, Set<Node>>();
+  private readonly inferred: Inferred;
+  private index: Index | undefined;
   private readonly outputs: ReadonlySet<string>;
   private readonly constants: Map<string, Tensor>;
   private readonly known = new Map<string, ValueFacts>();
@@ -58,10 +64,19 @@ export class Editor {
   constructor(graph: Graph, context: PassContext) {
     this.graph = graph;
     this.context = context;
+    this.inferred = context.inferred(graph);
     this.outputs = new Set(graph.outputs);
     this.constants = new Map(graph.constants);
     this.slots = graph.nodes.map((node) => [node]);
-    graph.nodes.forEach((node, i) => void this.attach(node, i));
+  }
+
+  /** Who makes and who reads what; made for those who ask, as most passes find nothing to rewrite. */
+  private get uses(): Index {
+    if (!this.index) {
+      this.index = { slotOf: new Map(), makers: new Map(), readers: new Map() };
+      this.slots.forEach(([node], i) => void this.attach(node!, i));
+    }
+    return this.index;
   }
 
   /** The nodes in order, as they are when the walk reaches them. */
@@ -71,7 +86,7 @@ export class Editor {
 
   /** True until the node is replaced. */
   has(node: Node): boolean {
-    return this.slotOf.has(node);
+    return this.uses.slotOf.has(node);
   }
 
   /** True where the op table has the op. */
@@ -80,7 +95,7 @@ export class Editor {
   }
 
   facts(name: string): ValueFacts | undefined {
-    return this.known.get(name) ?? this.context.inferred(this.graph).values.get(name) ?? this.context.outer(name);
+    return this.known.get(name) ?? this.inferred.values.get(name) ?? this.context.outer(name);
   }
 
   shape(name: string): Shape {
@@ -102,7 +117,7 @@ export class Editor {
 
   /** True where only a run finds out sizes that the node makes. Their symbols have their names from its outputs. */
   bindsSizes(node: Node): boolean {
-    return this.context.inferred(this.graph).fresh.has(node.name);
+    return this.inferred.fresh.has(node.name);
   }
 
   /** The number that all elements of a constant are. */
@@ -113,7 +128,7 @@ export class Editor {
 
   /** The node that makes a value; undefined for inputs, constants and values of outer graphs. */
   maker(name: string | undefined): Node | undefined {
-    return name ? this.makers.get(name) : undefined;
+    return name ? this.uses.makers.get(name) : undefined;
   }
 
   /** The same, where it is one of these ops of ONNX's own without an epilogue. */
@@ -123,7 +138,7 @@ export class Editor {
   }
 
   readers(name: string): readonly Node[] {
-    return [...(this.readersOf.get(name) ?? [])];
+    return [...(this.uses.readers.get(name) ?? [])];
   }
 
   isOutput(name: string): boolean {
@@ -132,7 +147,7 @@ export class Editor {
 
   /** The one node that reads a value which nothing else needs. */
   onlyReader(name: string): Node | undefined {
-    const readers = this.readersOf.get(name);
+    const readers = this.uses.readers.get(name);
     if (readers?.size !== 1 || this.isOutput(name)) return undefined;
     const [reader] = readers;
     return reader!.inputs.includes(name) ? reader : undefined;
@@ -178,7 +193,7 @@ export class Editor {
       const known = this.infer(old)!.assumed;
       if ([...found.assumed].some((assumption) => !known.has(assumption))) return false;
     }
-    const slot = Math.max(...old.map((node) => this.slotOf.get(node)!));
+    const slot = Math.max(...old.map((node) => this.uses.slotOf.get(node)!));
     const at = this.slots[slot]!.findIndex((node) => old.includes(node));
     for (const node of old) this.detach(node);
     this.slots[slot]!.splice(at, 0, ...by);
@@ -217,7 +232,7 @@ export class Editor {
       this.detach(node);
       this.rename(from, to);
     } else {
-      const maker = this.makers.get(to);
+      const maker = this.uses.makers.get(to);
       if (!maker || this.isOutput(to) || this.bindsSizes(maker)) {
         if (isPlain(node, 'Identity')) return false;
         const { name, outputs } = node;
@@ -260,7 +275,7 @@ export class Editor {
   }
 
   private substitute(node: Node, by: Node): void {
-    const slot = this.slotOf.get(node)!;
+    const slot = this.uses.slotOf.get(node)!;
     const at = this.slots[slot]!.indexOf(node);
     this.detach(node);
     this.slots[slot]!.splice(at, 0, by);
@@ -268,26 +283,39 @@ export class Editor {
   }
 
   private attach(node: Node, slot: number): void {
-    this.slotOf.set(node, slot);
-    for (const name of node.outputs) if (name !== '') this.makers.set(name, node);
+    const { slotOf, makers, readers } = this.uses;
+    slotOf.set(node, slot);
+    for (const name of node.outputs) if (name !== '') makers.set(name, node);
     for (const name of usedValues(node)) {
-      const readers = this.readersOf.get(name);
-      if (readers) readers.add(node);
-      else this.readersOf.set(name, new Set([node]));
+      const known = readers.get(name);
+      if (known) known.add(node);
+      else readers.set(name, new Set([node]));
     }
   }
 
   private detach(node: Node): void {
-    const slot = this.slots[this.slotOf.get(node)!]!;
+    const { slotOf, makers, readers } = this.uses;
+    const slot = this.slots[slotOf.get(node)!]!;
     slot.splice(slot.indexOf(node), 1);
-    this.slotOf.delete(node);
-    for (const name of node.outputs) if (this.makers.get(name) === node) this.makers.delete(name);
-    for (const name of usedValues(node)) this.readersOf.get(name)?.delete(node);
+    slotOf.delete(node);
+    for (const name of node.outputs) if (makers.get(name) === node) makers.delete(name);
+    for (const name of usedValues(node)) readers.get(name)?.delete(node);
   }
+}
+
+/** True where no node reads what a later one makes. */
+function isInOrder(nodes: readonly Node[]): boolean {
+  const read = new Set<string>();
+  for (const node of nodes) {
+    if (node.outputs.some((name) => read.has(name))) return false;
+    for (const name of usedValues(node)) read.add(name);
+  }
+  return true;
 }
 
 /** Nodes in topological order, otherwise as they stand. */
 function inOrder(nodes: readonly Node[]): readonly Node[] {
+  if (isInOrder(nodes)) return nodes;
   const makers = new Map<string, Node>();
   for (const node of nodes) for (const name of node.outputs) if (name !== '') makers.set(name, node);
   const ordered = new Set<Node>();
