@@ -161,10 +161,11 @@ Napi::Value Run(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>()->run(info.Env(), options, info[5].As<Napi::Number>().Uint32Value());
 }
 
-// call(code, args, trampoline): one unit, here and now; for probes
+// call(code, args, trampoline, unit = 0): one unit, here and now; for probes, and what is too short for other threads
 void Call(const Napi::CallbackInfo& info) {
   const auto trampoline = reinterpret_cast<Trampoline>(pointer<void>(info[2]));
-  trampoline(reinterpret_cast<uint64_t>(pointer<void>(info[0])), reinterpret_cast<uint64_t>(pointer<void>(info[1])), 0, 0);
+  const uint64_t unit = info.Length() > 3 ? size(info[3]) : 0;
+  trampoline(reinterpret_cast<uint64_t>(pointer<void>(info[0])), reinterpret_cast<uint64_t>(pointer<void>(info[1])), unit, 0);
 }
 
 // cpuid(leaf, subleaf) -> [eax, ebx, ecx, edx], undefined on other processors

@@ -191,23 +191,26 @@ function wordWriter(buffer: NativeBuffer, offset: number): (word: number) => voi
   };
 }
 
-/** Runs one command by itself, as what prepares constants does. */
-export async function runOnce(
-  { addon, memory, trampoline, threads, team }: Engine,
+/**
+ * Runs one command on this thread, as what prepares constants does: their units take microseconds, other threads longer to wake. Yields
+ * after each unit.
+ */
+export function* runHere(
+  { addon, memory, trampoline }: Engine,
   { code, units, args }: Omit<Encoded, 'step'>,
-): Promise<void> {
-  const argsAt = HEADER + COMMAND_WORDS * 8;
-  const buffer = memory.alloc(argsAt + 8 * args.length);
+): Generator<void, void> {
+  const buffer = memory.alloc(8 * args.length);
   try {
-    const write = wordWriter(buffer, HEADER);
-    for (const word of [code, buffer.address + argsAt, units, ...args]) write(word);
-    if (!(await addon.run(buffer.address + HEADER, 1, trampoline, buffer.address, 0, threads, team))) throw stopped();
+    const write = wordWriter(buffer, 0);
+    for (const word of args) write(word);
+    for (let unit = 0; unit < units; unit++) {
+      addon.call(code, buffer.address, trampoline, unit);
+      yield;
+    }
   } finally {
     memory.free(buffer);
   }
 }
-
-const stopped = (): EspalierError => new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
 
 async function runBlock(
   engine: Engine,
@@ -229,7 +232,7 @@ async function runBlock(
   }
   if (!completed) {
     throwIfAborted(signal);
-    throw stopped();
+    throw new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
   }
   checkStatus(block);
   if (onStep) reportTimes(block, onStep);

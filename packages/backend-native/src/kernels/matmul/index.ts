@@ -11,6 +11,8 @@ import {
   ESPALIER,
   isRejection,
   type Rejection,
+  runGenerator,
+  Slicer,
   sizeOf,
 } from '@espalier/core';
 import { sharedCode } from '../../code.ts';
@@ -192,11 +194,11 @@ async function pack(isa: Isa, source: Source, call: Call, constants: Constants, 
   const [k, n] = weightShape(call, {});
   const isNarrow = typeof source !== 'string';
   const panels = engine.memory.alloc(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
-  if (isNarrow) await packNarrow(engine, isa, source, quantizedMatrix(call, constants), panels);
-  else {
-    const layout = { rowBytes: 4 * width, paramBytes: 0, groupBytes: 4 * width * k, panelBytes: 4 * width * k };
-    await packPanels(engine, isa, constants[1]!.tensor.bytes, [k, n], 4, k, layout, panels);
-  }
+  const dense = { rowBytes: 4 * width, paramBytes: 0, groupBytes: 4 * width * k, panelBytes: 4 * width * k };
+  const packing = isNarrow
+    ? packNarrow(engine, isa, source, quantizedMatrix(call, constants), panels)
+    : packPanels(engine, isa, constants[1]!.tensor.bytes, [k, n], 4, k, dense, panels);
+  await runGenerator(packing, new Slicer());
   return panels;
 }
 

@@ -3,7 +3,6 @@
  * float32. A panel is a row of groups: the parameters of each, float32, then its rows of K.
  */
 
-import { runGenerator, Slicer } from '@espalier/core';
 import { type Address, type Assembler, BROADCAST, type Vector } from '@espalier/x64';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
@@ -120,20 +119,20 @@ export interface NarrowMatrix {
 export const narrowBytes = (narrow: Narrow, n: number, width: number): number =>
   Math.ceil(n / width) * narrowLayout(narrow, width).panelBytes;
 
-/** Packs a matrix into fresh memory, which is zero. */
-export async function packNarrow(
+/** Packs a matrix into fresh memory, which is zero; yields often. */
+export function* packNarrow(
   engine: Engine,
   isa: Isa,
   narrow: Narrow,
   matrix: NarrowMatrix,
   to: NativeBuffer,
-): Promise<void> {
+): Generator<void, void> {
   const { bits, k, group } = narrow;
   const { n, bytes } = matrix;
   const width = panelWidth(isa);
-  await runGenerator(packParameters(narrow, matrix, width, to.view), new Slicer());
-  if (bits === 4) await runGenerator(packNibbles(narrow, matrix, width, to.view), new Slicer());
-  else await packPanels(engine, isa, bytes, [k, n], 1, group, narrowLayout(narrow, width), to);
+  yield* packParameters(narrow, matrix, width, to.view);
+  if (bits === 4) yield* packNibbles(narrow, matrix, width, to.view);
+  else yield* packPanels(engine, isa, bytes, [k, n], 1, group, narrowLayout(narrow, width), to);
 }
 
 /** Scales and zero points; yields after each panel. */

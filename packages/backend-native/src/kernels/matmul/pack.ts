@@ -1,10 +1,10 @@
 /**
  * Weights in panels: the columns of a matrix in groups of as many as a register tile is wide, each group row by row. Emitted code copies
- * them, on the engine's threads.
+ * them.
  */
 
 import type { Engine } from '../../list.ts';
-import { runOnce } from '../../list.ts';
+import { runHere } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { Size } from '../lanes.ts';
 import { movementCode } from '../movement/code.ts';
@@ -23,14 +23,14 @@ export interface PanelLayout {
 }
 
 /** Bytes that are copied at a time: native code reads only native memory, and what is in the caches it reads fast. */
-const SLAB = 1 << 20;
+const SLAB = 1 << 18;
 
 /**
- * Copies a matrix of [k, n] into panels.
+ * Copies a matrix of [k, n] into panels; yields every few microseconds.
  * @param bytes of the matrix, each element of `size`
  * @param group rows of K that share parameters
  */
-export async function packPanels(
+export function* packPanels(
   engine: Engine,
   isa: Isa,
   bytes: Uint8Array,
@@ -39,7 +39,7 @@ export async function packPanels(
   group: number,
   layout: PanelLayout,
   to: NativeBuffer,
-): Promise<void> {
+): Generator<void, void> {
   if (bytes.length === 0) return;
   const width = panelWidth(isa);
   const { rowBytes, paramBytes, groupBytes, panelBytes } = layout;
@@ -74,8 +74,8 @@ export async function packPanels(
               strides: [width, group * n, n, 1],
             },
           });
-      const { units, args } = copyOf(pieces, size, code, engine.team);
-      await runOnce(engine, { code: code.entries.get('dispatch')!, units, args });
+      const { units, args } = copyOf(pieces, size, code, 1);
+      yield* runHere(engine, { code: code.entries.get('dispatch')!, units, args });
     }
   } finally {
     code.release();

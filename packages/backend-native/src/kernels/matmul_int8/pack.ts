@@ -4,7 +4,7 @@
  * fill up the last panel included): the sum of its elements, its scale, its zero point, each 32 bits.
  */
 
-import type { Tensor } from '@espalier/core';
+import { runGenerator, Slicer, type Tensor } from '@espalier/core';
 import {
   Assembler,
   al,
@@ -32,7 +32,7 @@ import {
   xmm,
 } from '@espalier/x64';
 import { sharedCode } from '../../code.ts';
-import { type Engine, runOnce } from '../../list.ts';
+import { type Engine, runHere } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import { type DotIsa, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
 
@@ -79,7 +79,7 @@ export function hasZeroPoints(matrix: Matrix): boolean {
   );
 }
 
-/** Packs a constant matrix of [k, n], on the engine's threads. */
+/** Packs a constant matrix of [k, n]. */
 export async function packConstant(
   isa: DotIsa,
   { b, scale, zeroPoint }: Matrix,
@@ -104,7 +104,7 @@ export async function packConstant(
   try {
     const [from, scales, zeros] = operands.map(({ address }) => address);
     const args = packArgs(parts, { k, n, from: from!, to: to.address, scale: scales!, zero: zeros! });
-    await runOnce(engine, { code: code.addresses[0]!, units: parts.panels, args });
+    await runGenerator(runHere(engine, { code: code.addresses[0]!, units: parts.panels, args }), new Slicer());
     return to;
   } finally {
     code.dispose();
