@@ -89,9 +89,13 @@ const integer = (op: string, name: IntegerOp, initial: number, before?: 'vpabsd'
   return { op, dtype: 'int32', cost: [1, 1], passes: [pass(step, join, initial)] };
 };
 
+const mean: Reduction['finish'] = ({ a }, total, _t, _top, count) => a.vdivps(total, total, count);
+
 export const reductions: readonly Reduction[] = [
   float('ReduceSum', [1, 1], [sum]),
-  float('ReduceMean', [1, 1], [sum], ({ a }, total, _t, _top, count) => a.vdivps(total, total, count)),
+  float('ReduceMean', [1, 1], [sum], mean),
+  float('GlobalAveragePool', [1, 1], [sum], mean),
+  float('GlobalMaxPool', [2, 3], [most]),
   float('ReduceMax', [2, 3], [most]),
   float('ReduceMin', [2, 3], [least]),
   float('ReduceProd', [1, 1], [product]),

@@ -22,7 +22,8 @@ import { type Reduction, reductions } from './functions.ts';
 type Width = (typeof widths)[number];
 
 /** The axes that are folded, or why they are not known. */
-function axesOf({ inputs: [x, given], attrs }: Call, constants: Constants): readonly number[] | string {
+function axesOf({ op, inputs: [x, given], attrs }: Call, constants: Constants): readonly number[] | string {
+  if (op.startsWith('Global')) return x!.shape.flatMap((_, axis) => (axis < 2 ? [] : [axis]));
   if (given && !constants[1]) return 'its axes are not constant';
   const list = constants[1] ? Array.from(constants[1].tensor.data as BigInt64Array, Number) : [];
   const axes = reducedAxes(list, x!.shape.length, attrs['noop_with_empty_axes'] === 1);
