@@ -6,6 +6,7 @@ import { type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
+import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
@@ -20,7 +21,15 @@ export interface WasmBackend extends Backend<WasmBuffer, WasmProgram> {
 }
 
 /** The table. */
-const table: readonly WasmKernel[] = [...matmul, ...attention, ...pointwise, ...softmax, ...normalization, ...movement];
+const table: readonly WasmKernel[] = [
+  ...matmul,
+  ...matmulSparse,
+  ...attention,
+  ...pointwise,
+  ...softmax,
+  ...normalization,
+  ...movement,
+];
 
 export type WasmOptions = EngineOptions;
 

@@ -45,6 +45,8 @@ class Structured implements Writer {
   private readonly types: ValueType[] = [];
   private readonly params: number;
   private depth = 0;
+  /** What has been written and not yet taken. */
+  private readonly stack: Value[] = [];
 
   constructor(params: readonly ValueType[]) {
     this.types.push(...params);
@@ -62,32 +64,32 @@ class Structured implements Writer {
   i32_const(value: number): Value<'i32'> {
     this.code.byte(0x41);
     this.code.s64(BigInt(value | 0));
-    return undefined as never;
+    return this.give('i32');
   }
 
   i64_const(value: bigint): Value<'i64'> {
     this.code.byte(0x42);
     this.code.s64(BigInt.asIntN(64, value));
-    return undefined as never;
+    return this.give('i64');
   }
 
   f32_const(value: number): Value<'f32'> {
     this.code.byte(0x43);
     this.code.bytes(new Uint8Array(Float32Array.of(value).buffer));
-    return undefined as never;
+    return this.give('f32');
   }
 
   f64_const(value: number): Value<'f64'> {
     this.code.byte(0x44);
     this.code.bytes(new Uint8Array(Float64Array.of(value).buffer));
-    return undefined as never;
+    return this.give('f64');
   }
 
   /** @param lanes 16 bytes, as any typed array */
   v128_const(lanes: ArrayBufferView): Value<'v128'> {
     this.code.bytes([0xfd, 12]);
     this.code.bytes(bytesOf(lanes));
-    return undefined as never;
+    return this.give('v128');
   }
 
   /** A local that holds a constant from the start of the function on: loops need not make it again. */
@@ -107,39 +109,45 @@ class Structured implements Writer {
   }
 
   /** Bytes of `a` (0 to 15) and `b` (16 to 31) by position. */
-  i8x16_shuffle(_a: Value<'v128'>, _b: Value<'v128'>, from: readonly number[]): Value<'v128'> {
+  i8x16_shuffle(a: Value<'v128'>, b: Value<'v128'>, from: readonly number[]): Value<'v128'> {
+    this.take(a, b);
     if (from.length !== 16) throw new TypeError(`i8x16.shuffle takes 16 positions, not ${from.length}`);
     this.code.bytes([0xfd, 13]);
     this.code.bytes(from);
-    return undefined as never;
+    return this.give('v128');
   }
 
   /** `yes` where the condition is not 0. */
-  select<T extends ValueType>(_yes: Value<T>, _no: Value<T>, _condition: Value<'i32'>): Value<T> {
+  select<T extends ValueType>(yes: Value<T>, no: Value<T>, condition: Value<'i32'>): Value<T> {
+    this.take(yes, no, condition);
     this.code.byte(0x1b);
-    return undefined as never;
+    return this.give(yes.type);
   }
 
-  drop(_value: Value): void {
+  drop(value: Value): void {
+    this.take(value);
     this.code.byte(0x1a);
   }
 
-  memory_copy(_to: Value<'i32'>, _from: Value<'i32'>, _bytes: Value<'i32'>): void {
+  memory_copy(to: Value<'i32'>, from: Value<'i32'>, bytes: Value<'i32'>): void {
+    this.take(to, from, bytes);
     this.code.bytes([0xfc, 10, 0, 0]);
   }
 
-  memory_fill(_to: Value<'i32'>, _byte: Value<'i32'>, _bytes: Value<'i32'>): void {
+  memory_fill(to: Value<'i32'>, byte: Value<'i32'>, bytes: Value<'i32'>): void {
+    this.take(to, byte, bytes);
     this.code.bytes([0xfc, 11, 0]);
   }
 
   memory_size(): Value<'i32'> {
     this.code.bytes([0x3f, 0]);
-    return undefined as never;
+    return this.give('i32');
   }
 
-  memory_grow(_pages: Value<'i32'>): Value<'i32'> {
+  memory_grow(pages: Value<'i32'>): Value<'i32'> {
+    this.take(pages);
     this.code.bytes([0x40, 0]);
-    return undefined as never;
+    return this.give('i32');
   }
 
   atomic_fence(): void {
@@ -155,7 +163,8 @@ class Structured implements Writer {
   }
 
   /** Ends the function, with what lies on the stack where it has a result. */
-  return(_value?: Value): void {
+  return(value?: Value): void {
+    this.take(...(value ? [value] : []));
     this.code.byte(0x0f);
   }
 
@@ -167,7 +176,8 @@ class Structured implements Writer {
     this.nested(0x03, body);
   }
 
-  if(_condition: Value<'i32'>, yes: (behind: Label) => void, no?: (behind: Label) => void): void {
+  if(condition: Value<'i32'>, yes: (behind: Label) => void, no?: (behind: Label) => void): void {
+    this.take(condition);
     const label = this.open(0x04);
     yes(label);
     if (no) {
@@ -182,25 +192,28 @@ class Structured implements Writer {
     this.code.u32(this.depth - to.depth);
   }
 
-  br_if(to: Label, _condition: Value<'i32'>): void {
+  br_if(to: Label, condition: Value<'i32'>): void {
+    this.take(condition);
     this.code.byte(0x0d);
     this.code.u32(this.depth - to.depth);
   }
 
   /** Goes to one of `labels` by number, to `otherwise` beyond them. */
-  br_table(labels: readonly Label[], otherwise: Label, _index: Value<'i32'>): void {
+  br_table(labels: readonly Label[], otherwise: Label, index: Value<'i32'>): void {
+    this.take(index);
     this.code.byte(0x0e);
     this.code.u32(labels.length);
     for (const label of [...labels, otherwise]) this.code.u32(this.depth - label.depth);
   }
 
   call<P extends readonly ValueType[], R extends ValueType | undefined>(
-    { index }: Func<P, R>,
-    ..._operands: Operands<P>
-  ): R extends ValueType ? Value<R> : void {
+    { index, result }: Func<P, R>,
+    ...operands: Operands<P>
+  ): R extends ValueType ? Value<R> : undefined {
+    this.take(...operands);
     this.code.byte(0x10);
     this.code.u32(index);
-    return undefined as never;
+    return (result === undefined ? undefined : this.give(result)) as R extends ValueType ? Value<R> : undefined;
   }
 
   /** Locals, then the code. */
@@ -240,19 +253,42 @@ class Structured implements Writer {
   }
 
   private at(index: number): Local {
-    const { code } = this;
-    const write = (opcode: number): never => {
-      code.byte(opcode);
-      code.u32(index);
-      return undefined as never;
+    const type = this.types[index]!;
+    const write = (opcode: number): void => {
+      this.code.byte(opcode);
+      this.code.u32(index);
     };
     return {
-      type: this.types[index]!,
+      type,
       index,
-      get: () => write(0x20),
-      set: () => write(0x21),
-      tee: () => write(0x22),
+      get: () => {
+        write(0x20);
+        return this.give(type);
+      },
+      set: (value) => {
+        this.take(value);
+        write(0x21);
+      },
+      tee: (value) => {
+        this.take(value);
+        write(0x22);
+        return this.give(type);
+      },
     };
+  }
+
+  /** What an instruction leaves. */
+  give<T extends ValueType>(type: T): Value<T> {
+    const value: Value<T> = { type };
+    this.stack.push(value);
+    return value;
+  }
+
+  /** What an instruction takes. @throws TypeError where that is not what lies on the stack */
+  take(...operands: readonly Value[]): void {
+    const found = this.stack.splice(Math.max(0, this.stack.length - operands.length));
+    if (operands.some((operand, i) => operand !== found[i]))
+      throw new TypeError('an operand is not where it is used: write it there, or keep it in a local');
   }
 }
 

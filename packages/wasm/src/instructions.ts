@@ -3,11 +3,9 @@
 import type { Bytes, ValueType } from './bytes.ts';
 import { lanes, memory, memoryLanes, plain } from './tables.ts';
 
-declare const onStack: unique symbol;
-
 /** What an instruction leaves on the stack: to be given at once to the instruction that takes it. */
 export interface Value<T extends ValueType = ValueType> {
-  readonly [onStack]: T;
+  readonly type: T;
 }
 
 export type Result<T> = T extends ValueType ? Value<T> : undefined;
@@ -88,27 +86,31 @@ export const instructions: readonly Instruction[] = [
 /** Where instructions are written to. */
 export interface Writer {
   readonly code: Bytes;
+  take(...operands: readonly Value[]): void;
+  give<T extends ValueType>(type: T): Value<T>;
 }
 
 /** The methods: they write the instruction; its operands have been written when they were evaluated. */
-export function methodsOf(): Record<string, (this: Writer, ...args: never[]) => void> {
+export function methodsOf(): Record<string, (this: Writer, ...args: never[]) => Value | undefined> {
   return Object.fromEntries(
-    instructions.map(({ name, prefix, opcode, operands, bytes, hasLane }) => [
+    instructions.map(({ name, prefix, opcode, operands, results, bytes, hasLane }) => [
       name,
-      function (this: Writer, ...args: number[]): void {
+      function (this: Writer, ...args: unknown[]): Value | undefined {
         const { code } = this;
+        this.take(...(args.slice(0, operands.length) as Value[]));
         if (prefix === 0) code.byte(opcode);
         else {
           code.byte(prefix);
           code.u32(opcode);
         }
-        const immediates = args.slice(operands.length);
+        const immediates = args.slice(operands.length) as number[];
         if (bytes > 0) {
           // How memory is aligned: a hint, but for atomic instructions, which demand the natural one.
           code.u32(Math.log2(bytes));
           code.u32(immediates[hasLane ? 1 : 0] ?? 0);
         }
         if (hasLane) code.byte(immediates[0]!);
+        return results[0] && this.give(results[0]);
       },
     ]),
   );

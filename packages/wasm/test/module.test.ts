@@ -1,7 +1,7 @@
 /** Programs of several instructions, run. */
 
 import { describe, expect, it } from 'vitest';
-import { type FunctionBuilder, ModuleBuilder } from '../src/index.ts';
+import { type FunctionBuilder, ModuleBuilder, type Value } from '../src/index.ts';
 
 /** The function of i32 that `write` makes of one parameter. */
 function run(write: (f: FunctionBuilder, n: ReturnType<FunctionBuilder['local']>) => void): (n: number) => number {
@@ -135,4 +135,19 @@ it('takes vectors of 16 bytes only', () => {
   expect(() => run((f) => void f.i32x4_extract_lane(f.v128_const(new Uint8Array(8)), 0))).toThrow(
     'v128.const takes 16 bytes, not 8',
   );
+});
+
+it('says where an operand is not where it is used', () => {
+  expect(() =>
+    run((f, n) => {
+      const [x, y] = [n.get() as Value<'i32'>, f.i32_const(1)];
+      f.i32_sub(y, x);
+    }),
+  ).toThrow('an operand is not where it is used');
+  expect(() =>
+    run((f) => {
+      const early = f.i32_const(1);
+      f.i32_and(f.i32_eqz(f.i32_const(2)), f.i32_add(early, f.i32_const(3)));
+    }),
+  ).toThrow('keep it in a local');
 });

@@ -3,6 +3,7 @@
 import type { Func, Local, ModuleBuilder } from '@espalier/wasm';
 import { Vectors } from '../../vectors.ts';
 import { advance, keep, repeat } from '../arguments.ts';
+import { type Square, turned } from '../square.ts';
 
 /** Keys of a panel. */
 export const KEYS = 8;
@@ -19,12 +20,8 @@ export function emitTurn(module: ModuleBuilder): Func<readonly ['i32', 'i32', 'i
     const pointers = Array.from({ length: KEYS }, (_, i) => row(i));
     repeat(f, size, 4, () => {
       for (let half = 0; half < KEYS; half += 4) {
-        const [a, b, c, d] = pointers.slice(half, half + 4).map((pointer) => v.keep(() => f.v128_load(pointer.get())));
-        const pair = (x: typeof a, y: typeof a, from: readonly number[]) =>
-          v.keep(() => f.i8x16_shuffle(x!.get(), y!.get(), from));
-        const [ab, cd] = [pair(a, b, LOW), pair(c, d, LOW)];
-        const [ab2, cd2] = [pair(a, b, HIGH), pair(c, d, HIGH)];
-        const columns = [pair(ab, cd, FIRST), pair(ab, cd, SECOND), pair(ab2, cd2, FIRST), pair(ab2, cd2, SECOND)];
+        const rows = pointers.slice(half, half + 4).map((pointer) => v.keep(() => f.v128_load(pointer.get())));
+        const columns = turned(v, rows as unknown as Square);
         for (const [i, column] of columns.entries()) f.v128_store(to.get(), column.get(), 4 * KEYS * i + 4 * half);
       }
       for (const pointer of pointers) advance(f, pointer, 16);
@@ -37,10 +34,3 @@ export function emitTurn(module: ModuleBuilder): Func<readonly ['i32', 'i32', 'i
     });
   });
 }
-
-const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((i) => 4 * lane + i));
-/** Lanes of two vectors, those of the second from 4 on. */
-const LOW = lanes(0, 4, 1, 5);
-const HIGH = lanes(2, 6, 3, 7);
-const FIRST = lanes(0, 1, 4, 5);
-const SECOND = lanes(2, 3, 6, 7);
