@@ -13,37 +13,82 @@ export interface NativeBuffer {
 /** Views of more than this abort the process on Node 20. */
 export const MAX_BUFFER_BYTES = 2 ** 32 - 2 ** 16;
 
+/** Bytes of a chunk: what is large lies in huge pages, and what nobody touched takes no memory. */
+const CHUNK_BYTES = 2 ** 23;
+/** Larger ones lie alone. */
+const MOST_SHARED = CHUNK_BYTES / 2;
+const ALIGNMENT = 64;
+
+/** Memory that buffers share. Each part is used once, so that it is fresh; the whole goes back with the last of them. */
+interface Chunk {
+  readonly address: number;
+  used: number;
+  parts: number;
+}
+
 /** Allocates and frees; with `guard`, touching the byte after a buffer kills the process (for tests). */
 export class Memory {
   /** Bytes that are allocated now. */
   live = 0;
   private readonly addon: Addon;
   private readonly guard: boolean;
+  /** The one that is being filled. */
+  private chunk: Chunk | undefined;
+  private readonly chunks = new WeakMap<NativeBuffer, Chunk>();
 
   constructor(addon: Addon, guard = false) {
     this.addon = addon;
     this.guard = guard;
   }
 
-  /** @throws EspalierError `LIMIT` when the system has no such memory */
+  /** Zeros. @throws EspalierError `LIMIT` when the system has no such memory */
   alloc(bytes: number): NativeBuffer {
+    return this.bufferAt(this.allocate(bytes), bytes);
+  }
+
+  /**
+   * The same for what stays as long as a session: next to each other in huge pages, as weights that are read once in a run miss
+   * a page each otherwise.
+   */
+  allocLasting(bytes: number): NativeBuffer {
+    if (this.guard || bytes === 0 || bytes > MOST_SHARED) return this.alloc(bytes);
+    const size = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    if (!this.chunk || this.chunk.used + size > CHUNK_BYTES)
+      this.chunk = { address: this.allocate(CHUNK_BYTES), used: 0, parts: 0 };
+    const { chunk } = this;
+    const buffer = this.bufferAt(chunk.address + chunk.used, bytes);
+    chunk.used += size;
+    chunk.parts++;
+    this.chunks.set(buffer, chunk);
+    return buffer;
+  }
+
+  free(buffer: NativeBuffer): void {
+    const { address, bytes, view } = buffer;
+    if (bytes > 0) this.addon.detach(view.buffer as ArrayBuffer);
+    this.live -= bytes;
+    const chunk = this.chunks.get(buffer);
+    if (!chunk) this.addon.release(address, bytes, this.guard);
+    else if (--chunk.parts === 0) {
+      if (chunk === this.chunk) this.chunk = undefined;
+      this.addon.release(chunk.address, CHUNK_BYTES, this.guard);
+    }
+  }
+
+  private allocate(bytes: number): number {
     if (bytes > MAX_BUFFER_BYTES)
       throw new EspalierError('LIMIT', `a buffer of ${bytes} bytes is more than ${MAX_BUFFER_BYTES}`);
-    let address: number;
     try {
-      address = this.addon.allocate(bytes, this.guard);
+      return this.addon.allocate(bytes, this.guard);
     } catch (error) {
       throw new EspalierError('LIMIT', `the system has no ${bytes} bytes of memory left`, { cause: error });
     }
+  }
+
+  private bufferAt(address: number, bytes: number): NativeBuffer {
     this.live += bytes;
     // An external buffer of no bytes may be made at any address, and be no view of ours.
     const view = bytes > 0 ? new Uint8Array(this.addon.view(address, bytes)) : new Uint8Array(0);
     return { address, bytes, view };
-  }
-
-  free({ address, bytes, view }: NativeBuffer): void {
-    if (bytes > 0) this.addon.detach(view.buffer as ArrayBuffer);
-    this.addon.release(address, bytes, this.guard);
-    this.live -= bytes;
   }
 }

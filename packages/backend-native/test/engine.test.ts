@@ -178,6 +178,29 @@ suite('the engine', () => {
     backend.dispose();
   });
 
+  it('puts what lasts next to each other, fresh every time, and gives it back with the last of it', () => {
+    const { memory } = engine;
+    const before = memory.live;
+    const sizes = [100, 3 << 20, 0, 3 << 20, 3 << 20, 5 << 20];
+    for (let round = 0; round < 3; round++) {
+      const buffers = sizes.map((bytes) => memory.allocLasting(bytes));
+      expect(memory.live - before).toBe(sizes.reduce((sum, bytes) => sum + bytes));
+      expect(buffers[1]!.address - buffers[0]!.address).toBe(128);
+      for (const [i, { address, bytes, view }] of buffers.entries()) {
+        expect(bytes === 0 || address % 64 === 0).toBe(true);
+        expect([view.length, view[0] ?? 0, view.at(-1) ?? 0]).toEqual([sizes[i], 0, 0]);
+        view.fill(i + 1);
+      }
+      for (const [i, { view }] of buffers.entries())
+        expect([view[0] ?? i + 1, view.at(-1) ?? i + 1]).toEqual([i + 1, i + 1]);
+      for (const i of [3, 0, 5, 4, 2, 1]) {
+        memory.free(buffers[i]!);
+        expect(buffers[1]!.view.at(-1)).toBe(i === 1 ? undefined : 2);
+      }
+      expect(memory.live).toBe(before);
+    }
+  });
+
   it('gives all memory back', async () => {
     const before = engine.memory.live;
     const list = recordList(engine, [step(busy(1, 1), [], [])]);

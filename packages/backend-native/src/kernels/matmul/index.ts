@@ -193,7 +193,7 @@ async function pack(isa: Isa, source: Source, call: Call, constants: Constants, 
   const width = panelWidth(isa);
   const [k, n] = weightShape(call, {});
   const isNarrow = typeof source !== 'string';
-  const panels = engine.memory.alloc(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
+  const panels = engine.memory.allocLasting(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
   const dense = { rowBytes: 4 * width, paramBytes: 0, groupBytes: 4 * width * k, panelBytes: 4 * width * k };
   const packing = isNarrow
     ? packNarrow(engine, isa, source, quantizedMatrix(call, constants), panels)

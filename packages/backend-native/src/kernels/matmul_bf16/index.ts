@@ -91,7 +91,7 @@ async function prepare(unit: Unit, call: Call, constants: Constants, engine: Eng
   const [k, n] = weightShape(tensor);
   const steps = stepsOf(unit, k);
   const pitch = pitchOf(k);
-  const weights = engine.memory.alloc(packedBytes(steps, n));
+  const weights = engine.memory.allocLasting(packedBytes(steps, n));
   await runGenerator(packPairs(tensor.data as Float32Array, [k, n], steps, weights), new Slicer());
   const code = loadCode(
     engine.addon,

@@ -88,7 +88,7 @@ export async function packConstant(
 ): Promise<NativeBuffer> {
   const { memory, addon } = engine;
   const parts = packing(isa, k, n);
-  const to = memory.alloc(parts.bytes);
+  const to = memory.allocLasting(parts.bytes);
   const operands = [b, scale, zeroPoint].map((tensor) => {
     const buffer = memory.alloc(tensor?.bytes.byteLength ?? 0);
     if (tensor) addon.copyIn(buffer.address, tensor.bytes);
