@@ -28,9 +28,10 @@ import {
 } from '@espalier/core';
 import { choose, type Decision } from './choose.ts';
 import { afterUnfusing, type PassReport, runPasses } from './passes/index.ts';
-import { type Candidate, Catalogue, constantOf, type Offer, type Refusal } from './price.ts';
+import { type Candidate, Catalogue, type Offer, type Refusal } from './price.ts';
 import type { DeviceProfile } from './profile.ts';
 import { representativeSizes } from './sizes.ts';
+import { constantOf } from './structure.ts';
 import { splitEpilogue } from './unfuse.ts';
 
 /** One node of a {@link Plan}. Plain JSON. */

@@ -5,17 +5,12 @@ import {
   askKernel,
   type Binding,
   type Call,
-  type Constant,
   type Constants,
-  dtypes,
   isRejection,
   type Kernel,
   type OpTable,
   opKey,
-  readNibble,
   roofline,
-  type Structure,
-  type Tensor,
   type Work,
 } from '@espalier/core';
 import type { DeviceProfile } from './profile.ts';
@@ -97,30 +92,4 @@ export class Catalogue {
       bytes / Math.min(source?.copy ?? source?.bytes ?? Number.POSITIVE_INFINITY, target.copy ?? target.bytes!)
     );
   }
-}
-
-const structures = new WeakMap<Tensor, Structure>();
-
-/** What kernels may know of a constant; counted once per tensor, when first asked for. */
-export function constantOf(tensor: Tensor): Constant {
-  return {
-    tensor,
-    get structure(): Structure {
-      let known = structures.get(tensor);
-      if (!known) {
-        known = countStructure(tensor);
-        structures.set(tensor, known);
-      }
-      return known;
-    },
-  };
-}
-
-function countStructure(tensor: Tensor): Structure {
-  let nonzeros = 0;
-  const data = tensor.data as ArrayLike<number | bigint | string>;
-  if (dtypes[tensor.type].bits === 4) {
-    for (let i = 0; i < tensor.size; i++) if (readNibble(tensor.bytes, i, false) !== 0) nonzeros++;
-  } else for (let i = 0; i < data.length; i++) if (data[i]) nonzeros++;
-  return { elements: tensor.size, nonzeros };
 }

@@ -1,0 +1,73 @@
+/** What kernels may know of a constant without looking at its elements. */
+
+import { type Constant, dtypes, readNibble, type Structure, type Tensor } from '@espalier/core';
+
+const structures = new WeakMap<Tensor, Structure>();
+
+/** A constant whose structure is counted once, when first asked for. */
+export function constantOf(tensor: Tensor): Constant {
+  return {
+    tensor,
+    get structure(): Structure {
+      let known = structures.get(tensor);
+      if (!known) {
+        known = { elements: tensor.size, nonzeros: countNonzeros(tensor) };
+        structures.set(tensor, known);
+      }
+      return known;
+    },
+  };
+}
+
+function countNonzeros(tensor: Tensor): number {
+  if (tensor.type === 'string') return (tensor.data as string[]).filter((text) => text !== '').length;
+  const { bits, kind } = dtypes[tensor.type];
+  if (bits === 4) return countNibbles(tensor);
+  let nonzeros = 0;
+  for (const bytes of slabs(tensor.bytes)) nonzeros += counters[bits as keyof typeof counters](bytes, kind === 'float');
+  return nonzeros;
+}
+
+function countNibbles({ size, bytes }: Tensor): number {
+  let nonzeros = 0;
+  for (let i = 0; i < size; i++) if (readNibble(bytes, i, false) !== 0) nonzeros++;
+  return nonzeros;
+}
+
+/** Bytes that are made aligned at a time: those of a file are not, and a copy of them all would be as large again. */
+const SLAB = 1 << 16;
+
+function* slabs(bytes: Uint8Array): Generator<Uint8Array> {
+  if (bytes.byteOffset % 8 === 0) {
+    yield bytes;
+    return;
+  }
+  const slab = new Uint8Array(SLAB);
+  for (let at = 0; at < bytes.length; at += SLAB) {
+    const part = bytes.subarray(at, at + SLAB);
+    slab.set(part);
+    yield slab.subarray(0, part.length);
+  }
+}
+
+/** Elements that are not zero, by their bits; the sign of a float does not count. */
+const counters: Readonly<Record<8 | 16 | 32 | 64, (bytes: Uint8Array, isFloat: boolean) => number>> = {
+  8: (bytes) => count(bytes, -1),
+  16: ({ buffer, byteOffset, length }, isFloat) =>
+    count(new Uint16Array(buffer, byteOffset, length / 2), isFloat ? 0x7fff : -1),
+  32: ({ buffer, byteOffset, length }, isFloat) =>
+    count(new Int32Array(buffer, byteOffset, length / 4), isFloat ? 0x7fffffff : -1),
+  64: ({ buffer, byteOffset, length }, isFloat) => {
+    const words = new Int32Array(buffer, byteOffset, length / 4);
+    const mask = isFloat ? 0x7fffffff : -1;
+    let nonzeros = 0;
+    for (let i = 0; i < words.length; i += 2) if ((words[i]! | (words[i + 1]! & mask)) !== 0) nonzeros++;
+    return nonzeros;
+  },
+};
+
+function count(words: Uint8Array | Uint16Array | Int32Array, mask: number): number {
+  let nonzeros = 0;
+  for (let i = 0; i < words.length; i++) if ((words[i]! & mask) !== 0) nonzeros++;
+  return nonzeros;
+}
