@@ -146,6 +146,8 @@ const rowStep = (operand: number): number => 8 * (argumentWords.length + operand
 const rowBases = [r8, r9, r10, r11];
 const [aRow, aRow3, bAt, bRow, bRow3] = [r12, r13, r14, r15, rbp];
 const [resultAt, tileAt] = [rax, rdx];
+/** Of panels: what the next will read, of which each of the first blocks fetches a part. */
+const ahead = r15;
 /** Of narrow weights: parameters, and rows of the chunk that no group had yet. */
 const [params, left] = [r15, rbp];
 const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
@@ -540,7 +542,16 @@ class Emission {
     a.mov(rdx, args, argument('bRow'));
     a.imul(rdx, thread, this.local('depth'));
     a.add(bAt, rdx);
-    if (source === 'panels') return;
+    if (source === 'panels') {
+      a.mov(ahead, thread, this.local('block'));
+      a.sub(ahead, thread, this.local('blockStart'));
+      a.andi(ahead, UNROLL - 1);
+      a.imul(ahead, thread, this.local('steps'));
+      a.shl(ahead, Math.log2(this.panelBytes / UNROLL));
+      a.add(ahead, args, argument('bPanel'));
+      a.add(ahead, bAt);
+      return;
+    }
     a.mov(bRow, args, argument('bRow'));
     a.lea(bRow3, at(bRow, bRow, 2));
   }
@@ -591,8 +602,10 @@ class Emission {
       a.bind(isFirst);
     }
     const broadcast = (r: number): Vector => isa.register(2 * isa.rows + 2 + (r % isa.broadcasts));
+    const fetches = source === 'panels' && !this.narrow;
     const step = (u: number, isRound: boolean): void => {
       this.loadB(source, vectors, masked, u, isRound);
+      if (fetches && isRound && u * 64 < this.panelBytes) a.prefetcht1(at(ahead), u * 64);
       const set = isRound ? u % sets : 0;
       for (let r = 0; r < rows; r++) {
         a.vbroadcastss(broadcast(r), this.elementOfA(r), 4 * u);
@@ -601,6 +614,7 @@ class Emission {
     };
     const advance = (steps: number): void => {
       for (let i = 0; i < Math.ceil(rows / 4); i++) a.addi(rowBases[i]!, 4 * steps);
+      if (fetches && steps === UNROLL) a.addi(ahead, this.panelBytes);
       if (source === 'panels') a.addi(bAt, steps * this.panelBytes);
       else if (source === 'rows') a.lea(bAt, steps === 1 ? at(bAt, bRow) : at(bAt, bRow, 4));
       else a.addi(bAt, steps * narrowLayout(source, panelWidth(isa)).stepBytes);
