@@ -1,0 +1,181 @@
+/** Calls of many units, blocks and panels against the scalar backend, on two threads. */
+
+import { createJsBackend } from '@espalier/backend-js';
+import {
+  type Attributes,
+  type Call,
+  createEvaluator,
+  dense,
+  type Node,
+  onnxOps,
+  Tensor,
+  type TensorDesc,
+} from '@espalier/core';
+import { describe, expect, it } from 'vitest';
+import { createWasmBackend, type WasmBackend } from '../src/index.ts';
+
+const backend = (await createWasmBackend({ threads: 2 })) as WasmBackend;
+const js = createEvaluator(createJsBackend(), onnxOps);
+
+/** Floats from -1 to 1 by a linear congruential generator, a share of them zero. */
+function floats(dims: readonly number[], zeros = 0): Tensor {
+  const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
+  let state = 12345 + data.length;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  for (let i = 0; i < data.length; i++) data[i] = next() < zeros ? 0 : 2 * next() - 1;
+  return new Tensor('float32', data, dims);
+}
+
+/** What one kernel, found by how its name begins, makes of operands, of which one may be a constant. */
+async function run(
+  kernel: string,
+  node: Node,
+  inputs: readonly Tensor[],
+  output: Tensor,
+  constant?: number,
+): Promise<Float32Array> {
+  const row = backend.kernels.find(({ name }) => name.startsWith(kernel))!;
+  const descOf = ({ type: dtype, dims: shape }: Tensor): TensorDesc => ({ dtype, shape, format: dense });
+  const call: Call = {
+    ...{ node: node.name, op: node.op, domain: node.domain, attrs: node.attrs, epilogue: [] },
+    inputs: inputs.map(descOf),
+    outputs: [descOf(output)],
+  };
+  const constants = inputs.map((tensor, i) => {
+    if (i !== constant) return undefined;
+    const nonzeros = (tensor.data as Float32Array).filter((x) => x !== 0).length;
+    return { tensor, structure: { elements: tensor.size, nonzeros } };
+  });
+  const work = row.work(call, {}, constants);
+  if ('reason' in work) throw new Error(`${work.reason}`);
+  const program = await row.prepare!(call, constants, { features: backend.features });
+  const buffers = [...inputs, output].map((tensor) => {
+    const buffer = backend.alloc(tensor.bytes.byteLength);
+    backend.write(buffer, 0, tensor.bytes);
+    return buffer;
+  });
+  const list = backend.record([
+    {
+      call,
+      kernel,
+      program,
+      inputs: inputs.map((_, i) => (program.packed?.includes(i) ? undefined : i)),
+      outputs: [inputs.length],
+    },
+  ]);
+  await list.run(
+    buffers.map((buffer) => ({ buffer, offset: 0 })),
+    {},
+  );
+  const bytes = await backend.read(buffers.at(-1)!, 0, output.bytes.byteLength);
+  for (const buffer of buffers) backend.free(buffer);
+  list.dispose();
+  program.dispose?.();
+  return new Float32Array(bytes.buffer);
+}
+
+async function same(
+  kernel: string,
+  op: string,
+  inputs: readonly Tensor[],
+  {
+    attrs = {},
+    domain = '',
+    constant,
+    within = 1e-5,
+  }: { attrs?: Attributes; domain?: string; constant?: number; within?: number } = {},
+): Promise<void> {
+  const node = { name: 'n', op, domain, inputs: inputs.map((_, i) => `i${i}`), outputs: ['o'], attrs };
+  const [wanted] = await js(node, inputs);
+  const w = wanted!.data as Float32Array;
+  // Not what it is to be.
+  const g = await run(
+    kernel,
+    node,
+    inputs,
+    new Tensor('float32', new Float32Array(w.length).fill(1e9), wanted!.dims),
+    constant,
+  );
+  const scale = w.reduce((most, x) => Math.max(most, Math.abs(x)), 1);
+  const wrong = w.findIndex((x, i) => !(Math.abs(x - g[i]!) <= within * scale));
+  expect(wrong, `${kernel}: it is ${g[wrong]}, not ${w[wrong]}`).toBe(-1);
+}
+
+describe('products', () => {
+  it.each([
+    [100, 300, 77],
+    [1, 769, 130],
+    [7, 64, 500],
+    [33, 1, 65],
+  ])('%i x %i x %i', async (m, k, n) => {
+    const operands = [floats([m, k]), floats([k, n])];
+    await same('matmul_f32_dense', 'MatMul', operands, { constant: 1 });
+    await same('matmul_f32_variable', 'MatMul', operands);
+  });
+
+  it.each([
+    [100, 400, 130, 0.7],
+    [33, 193, 64, 0.95],
+    [5, 385, 200, 0.5],
+    [1, 192, 3, 0.99],
+    [32, 50, 129, 1],
+  ])('%i x %i x %i, sparse', async (m, k, n, zeros) => {
+    await same('matmul_f32_csr', 'MatMul', [floats([m, k]), floats([k, n], zeros)], { constant: 1 });
+  });
+
+  it('in batches', async () => {
+    await same('matmul_f32_variable', 'MatMul', [floats([3, 1, 50, 40]), floats([2, 40, 30])]);
+    await same('matmul_f32_dense', 'MatMul', [floats([3, 2, 50, 40]), floats([40, 30])], { constant: 1 });
+  });
+});
+
+describe('attention', () => {
+  const call = (batch: number, heads: number, shared: number, queries: number, keys: number, size: number) => [
+    floats([batch, heads, queries, size]),
+    floats([batch, shared, keys, size]),
+    floats([batch, shared, keys, size]),
+  ];
+  const attrs = { layout: 'BHSD', is_causal: 0, nan_to_zero: 0 };
+
+  it('of many queries and keys, with shared heads', async () => {
+    const operands = call(2, 4, 2, 130, 77, 33);
+    await same('attention', 'Attention', operands, { domain: 'espalier', attrs });
+    await same('attention', 'Attention', [...operands, floats([130, 77])], { domain: 'espalier', attrs });
+    await same('attention', 'Attention', [...operands, floats([2, 1, 130, 1])], { domain: 'espalier', attrs });
+  });
+
+  it('that looks back only', async () => {
+    await same('attention', 'Attention', call(1, 2, 2, 100, 100, 16), {
+      domain: 'espalier',
+      attrs: { ...attrs, is_causal: 1 },
+    });
+  });
+});
+
+describe('elements', () => {
+  it('of many units', async () => {
+    for (const op of ['Gelu', 'Exp', 'Tanh'])
+      await same(op.toLowerCase(), op, [floats([100_003])], { attrs: op === 'Gelu' ? { approximate: 'none' } : {} });
+    await same('add_f32', 'Add', [floats([301, 5, 333]), floats([5, 1])]);
+    await same('sub_f32', 'Sub', [floats([40_000, 3]), floats([3])]);
+  });
+
+  it('in rows', async () => {
+    for (const axis of [-1, 0]) {
+      await same('softmax', 'Softmax', [floats([301, 333])], { attrs: { axis } });
+      await same('logsoftmax', 'LogSoftmax', [floats([301, 333])], { attrs: { axis } });
+    }
+    await same('layernormalization', 'LayerNormalization', [floats([50, 5_001]), floats([5_001])], {
+      attrs: { axis: -1, epsilon: 1e-5, stash_type: 1 },
+    });
+  });
+
+  it('that move', async () => {
+    await same('transpose', 'Transpose', [floats([7, 130, 65])], { attrs: { perm: [2, 0, 1] } });
+    await same('transpose', 'Transpose', [floats([2, 128, 12, 64])], { attrs: { perm: [0, 2, 1, 3] } });
+    await same('concat', 'Concat', [floats([30, 1000]), floats([30, 501])], { attrs: { axis: 1 } });
+  });
+});
