@@ -41,7 +41,9 @@ const KEPT_BLOCKS = 4;
 
 /** Steps bound to addresses and sizes. */
 interface Block {
-  readonly key: string;
+  /** Where the slots were, and the symbols' values. */
+  readonly addresses: readonly (number | undefined)[];
+  readonly at: Binding;
   /** The cancel flag, the commands, their arguments and their times. */
   readonly buffer: NativeBuffer;
   /** What to free with the block: `buffer`, and the scratch area. */
@@ -70,9 +72,8 @@ export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]
   return {
     async run(slots, at, options = {}) {
       throwIfAborted(options.signal);
-      const key = keyOf(slots, at);
-      const index = kept.findIndex((each) => each.key === key);
-      const block = index < 0 ? await bind(engine, steps, slots, at, key, options.signal) : kept.splice(index, 1)[0]!;
+      const index = kept.findIndex((each) => isFor(each, slots, at));
+      const block = index < 0 ? await bind(engine, steps, slots, at, options.signal) : kept.splice(index, 1)[0]!;
       try {
         await runBlock(engine, block, steps, options);
       } finally {
@@ -86,9 +87,13 @@ export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]
   };
 }
 
-function keyOf(slots: NativeSlots, at: Binding): string {
-  const addresses = slots.map((slot) => (slot ? slot.buffer.address + slot.offset : ''));
-  return `${addresses.join()};${Object.entries(at).join()}`;
+const addressOf = (slot: Slot<NativeBuffer> | undefined): number | undefined =>
+  slot && slot.buffer.address + slot.offset;
+
+function isFor({ addresses, at: bound }: Block, slots: NativeSlots, at: Binding): boolean {
+  for (let i = 0; i < slots.length; i++) if (addressOf(slots[i]) !== addresses[i]) return false;
+  const symbols = Object.keys(at);
+  return symbols.length === Object.keys(bound).length && symbols.every((symbol) => at[symbol] === bound[symbol]);
 }
 
 /** Binds steps, giving the event loop its turns: a long list takes a while. @throws EspalierError `ABORTED` */
@@ -97,7 +102,6 @@ async function bind(
   steps: readonly Step<NativeProgram>[],
   slots: NativeSlots,
   at: Binding,
-  key: string,
   signal: AbortSignal | undefined,
 ): Promise<Block> {
   const slicer = new Slicer(signal);
@@ -157,7 +161,18 @@ async function bind(
       for (const word of command.args) write(word);
     }
     const stepOf = commands.map(({ step }) => step);
-    return { key, buffer, owned, commands: commands.length, steps: stepOf, times, status, failing };
+    const addresses = slots.map(addressOf);
+    return {
+      addresses,
+      at: { ...at },
+      buffer,
+      owned,
+      commands: commands.length,
+      steps: stepOf,
+      times,
+      status,
+      failing,
+    };
   } catch (error) {
     for (const each of owned) memory.free(each);
     throw error;

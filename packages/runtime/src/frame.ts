@@ -245,7 +245,9 @@ export class Frame {
   private async runRegion(region: Region): Promise<void> {
     const { backend } = region;
     const slots = new Map<string, Slot<unknown>>();
-    for (const root of region.reads) slots.set(root, await this.slot(root, backend));
+    const { constants } = this.executable;
+    // Most are constants, for which nothing is to be awaited.
+    for (const root of region.reads) slots.set(root, constants.slot(root, backend) ?? (await this.slot(root, backend)));
     for (const root of region.writes) {
       const slot = this.reserve(root, backend);
       const place: Place = { tensor: undefined, slots: [] };
