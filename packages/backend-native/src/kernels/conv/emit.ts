@@ -83,6 +83,9 @@ const PREFETCH = 32;
 /** Sums that hide the latency of a multiply-add. */
 const LEAST_SUMS = 8;
 
+/** Steps of an epilogue that take no more than two temporaries. */
+const brief = new Set(['Add', 'Sub', 'Mul', 'Div', 'Clip', 'Relu', 'HardSwish', 'HardSigmoid', 'LeakyRelu']);
+
 const [vectorsAt, scalarsAt] = [r8, r9];
 const [resultAt, sumAt] = [r8, rdx];
 const operandsAt: readonly Gpr[] = [r10, r11, r12, r13, r14, r15];
@@ -101,11 +104,16 @@ class Emission {
   private readonly layout: ReturnType<typeof scratchLayout>;
   private readonly blocks: readonly number[];
   private readonly overPixels: boolean;
+  private readonly math: Vectors;
+  /** The steps of the epilogue need no more registers than a product leaves. */
+  private readonly inRegisters: boolean;
 
   constructor(shape: Shape) {
     this.shape = shape;
     this.isa = shape.isa;
     this.overPixels = shape.lanes === 'pixels';
+    this.math = new Vectors(this.a, shape.isa === avx512);
+    this.inRegisters = this.overPixels && shape.epilogue.steps.every(({ op }) => brief.has(op));
     this.tile = tileOf(shape.isa, shape.lanes);
     this.vectorBytes = 4 * this.isa.lanes;
     this.panelBytes = 2 * this.vectorBytes;
@@ -296,20 +304,27 @@ class Emission {
           a.imuli(rcx, thread, local('channel'), conv.taps * this.panelBytes);
           a.add(weightsAt, rcx);
         }
-        this.product(rows, vectors, this.overPixels ? 4 * rows : tile.pitch);
+        this.product(rows, vectors, this.overPixels ? 4 * rows : tile.pitch, done);
         a.jmp(done);
       }
       if (!isLastKind) a.bind(nextKind);
     }
     a.bind(done);
+    if (this.inRegisters) return;
     const isMore = a.label();
+    this.ifMore(isMore);
+    if (this.overPixels) this.finishPixels();
+    else this.finishFilters();
+    a.bind(isMore);
+  }
+
+  /** Jumps unless the chunk is the last. Changes rax. */
+  private ifMore(isMore: Label): void {
+    const { a } = this;
     a.mov(rax, thread, local('channel'));
     a.add(rax, thread, local('channels'));
     a.cmp(rax, args, argument('channels'));
     a.jb(isMore);
-    if (this.overPixels) this.finishPixels();
-    else this.finishFilters();
-    a.bind(isMore);
   }
 
   /** Rows of the current block or tile. Changes rax. */
@@ -395,8 +410,8 @@ class Emission {
     a.bind(done);
   }
 
-  /** Adds the chunk's part to the sums of a tile, or begins with it. */
-  private product(rows: number, vectors: number, pitch: number): void {
+  /** Adds the chunk's part to the sums of a tile, or begins with it; after the last chunk finishes them where that is done in registers. */
+  private product(rows: number, vectors: number, pitch: number, done: Label): void {
     const { a, isa } = this;
     // Tiles of few rows add even and odd steps up apart, so that no sum waits for itself.
     let sets = 1;
@@ -441,39 +456,71 @@ class Emission {
           const to = isa.register(s * rows * vectors + i);
           a.vaddps(to, to, isa.register((s + half) * rows * vectors + i));
         }
+    if (this.inRegisters) {
+      const isMore = a.label();
+      this.ifMore(isMore);
+      this.finishRegisters(rows, vectors, done);
+      a.bind(isMore);
+    }
     a.mov(rdx, thread, local('sums'));
     eachSum((x, offset) => a.vmovups(at(rdx), offset, x));
   }
 
   /** Rows of sums are those of the result. */
   private finishPixels(): void {
-    const { a, isa } = this;
-    const { pixels } = this.shape;
+    const { a } = this;
     const done = a.label();
-    const store = (vectors: number, masked: boolean): void => {
-      this.locateRows();
-      this.rows(rcx);
-      a.mov(sumAt, thread, local('sums'));
-      this.finish(vectors, this.panelBytes, masked);
-      a.jmp(done);
-    };
-    const kinds = this.kinds();
-    for (const [vectors, isLast, next] of kinds) {
+    for (const [vectors, isLast, next] of this.kinds()) {
       if (!isLast) this.unlessVectors(vectors, next);
-      if (pixels === undefined || kinds.length > 1 || pixels % (vectors * isa.lanes) > 0) {
-        const isWhole = a.label();
-        this.pixelsOf(rcx);
-        a.subi(rcx, (vectors - 1) * isa.lanes);
-        a.cmpi(rcx, isa.lanes);
-        a.je(isWhole);
-        isa.setMask(a);
-        store(vectors, true);
-        a.bind(isWhole);
-      }
-      store(vectors, false);
+      this.wholeOrPart(vectors, (masked) => {
+        this.locateRows();
+        this.rows(rcx);
+        a.mov(sumAt, thread, local('sums'));
+        const row = a.here();
+        for (let v = 0; v < vectors; v++) {
+          const x = this.isa.register(v);
+          a.vmovups(x, at(sumAt), v * this.vectorBytes);
+          this.store(x, v, vectors, masked && v === vectors - 1);
+        }
+        a.addi(sumAt, this.panelBytes);
+        this.nextRow();
+        a.dec(rcx);
+        a.jnz(row);
+        a.jmp(done);
+      });
       if (!isLast) a.bind(next);
     }
     a.bind(done);
+  }
+
+  /** Sums that are still in registers, without a way over memory. */
+  private finishRegisters(rows: number, vectors: number, done: Label): void {
+    this.wholeOrPart(vectors, (masked) => {
+      this.locateRows();
+      for (let r = 0; r < rows; r++) {
+        if (r > 0) this.nextRow();
+        for (let v = 0; v < vectors; v++)
+          this.store(this.isa.register(r * vectors + v), v, 2 * this.isa.rows, masked && v === vectors - 1);
+      }
+      this.a.jmp(done);
+    });
+  }
+
+  /** Code for tiles whose last vector is whole, and for others, where there are such. Changes rax, rcx. */
+  private wholeOrPart(vectors: number, body: (masked: boolean) => void): void {
+    const { a, isa } = this;
+    const { pixels } = this.shape;
+    if (pixels === undefined || this.kinds().length > 1 || pixels % (vectors * isa.lanes) > 0) {
+      const isWhole = a.label();
+      this.pixelsOf(rcx);
+      a.subi(rcx, (vectors - 1) * isa.lanes);
+      a.cmpi(rcx, isa.lanes);
+      a.je(isWhole);
+      isa.setMask(a);
+      body(true);
+      a.bind(isWhole);
+    }
+    body(false);
   }
 
   /** Sums of a filter stand below each other: they are turned first. */
@@ -500,7 +547,13 @@ class Emission {
     this.locateRows();
     this.filtersOf(rcx);
     a.lea(sumAt, at(rbx), this.layout.turned);
-    this.finish(1, this.vectorBytes, true);
+    const row = a.here();
+    a.vmovups(isa.register(0), at(sumAt));
+    this.store(isa.register(0), 0, 1, true);
+    a.addi(sumAt, this.vectorBytes);
+    this.nextRow();
+    a.dec(rcx);
+    a.jnz(row);
   }
 
   /** Where the block's first row of the result and of the operands begins. */
@@ -525,34 +578,30 @@ class Emission {
     }
   }
 
-  /** As many rows as rcx says through the epilogue. */
-  private finish(vectors: number, pitch: number, masked: boolean): void {
-    const { a, isa } = this;
+  /** Vector `v` of the current row through the epilogue. Clobbers the registers from `free` on. */
+  private store(x: Vector, v: number, free: number, masked: boolean): void {
+    const { a, isa, math } = this;
     const { steps, operands } = this.shape.epilogue;
-    const math = new Vectors(a, isa === avx512);
-    const t = Array.from({ length: ACTIVATION_TEMPORARIES }, (_, i) => isa.register(vectors + i));
-    const row = a.here();
-    for (let v = 0; v < vectors; v++) {
-      const x = isa.register(v);
-      const isMasked = masked && v === vectors - 1;
-      a.vmovups(x, at(sumAt), v * this.vectorBytes);
-      emitSteps(math, steps, x, t, (dst, input) => {
-        const found = operands.findIndex((operand) => operand.input === input);
-        if (found < 0) return false;
-        const address: Address = at(operandsAt[found]!);
-        if (operands[found]!.per === 'element') isa.load(a, dst, address, v * this.vectorBytes, isMasked);
-        else a.vbroadcastss(dst, address);
-        return true;
-      });
-      isa.store(a, at(resultAt), v * this.vectorBytes, x, isMasked);
-    }
-    a.addi(sumAt, pitch);
+    const registers = 2 * isa.rows + 2 + isa.broadcasts;
+    const count = Math.min(ACTIVATION_TEMPORARIES, registers - free);
+    const t = Array.from({ length: count }, (_, i) => isa.register(free + i));
+    emitSteps(math, steps, x, t, (dst, input) => {
+      const found = operands.findIndex((operand) => operand.input === input);
+      if (found < 0) return false;
+      const address: Address = at(operandsAt[found]!);
+      if (operands[found]!.per === 'element') isa.load(a, dst, address, v * this.vectorBytes, masked);
+      else a.vbroadcastss(dst, address);
+      return true;
+    });
+    isa.store(a, at(resultAt), v * this.vectorBytes, x, masked);
+  }
+
+  private nextRow(): void {
+    const { a } = this;
     a.add(resultAt, args, argument('yChannel'));
-    for (const [i, { per }] of operands.entries()) {
+    for (const [i, { per }] of this.shape.epilogue.operands.entries()) {
       if (per === 'channel') a.addi(operandsAt[i]!, 4);
       else if (per === 'element') a.add(operandsAt[i]!, args, argument('yChannel'));
     }
-    a.dec(rcx);
-    a.jnz(row);
   }
 }
