@@ -9,6 +9,7 @@ import {
   runGenerator,
   Slicer,
   Tensor,
+  throwIfAborted,
   writeNibble,
 } from '@espalier/core';
 import { type BlockShape, rowMajor, visitBlocks, type Weight, weightsOf } from '@espalier/formats';
@@ -46,6 +47,7 @@ export async function prune(graph: Graph, options: PruneOptions): Promise<Graph>
   if (scope !== 'layer' && scope !== 'global') throw new TypeError(`scope must be layer or global, not "${scope}"`);
   if (scope === 'global' && 'keep' in pattern)
     throw new TypeError(`${block} has the same share of zeros everywhere: leave out scope "global"`);
+  throwIfAborted(signal);
   inferGraph(graph, onnxOps);
   const weights = chosen(graph, nodes);
   const slicer = new Slicer(signal);

@@ -160,6 +160,24 @@ describe('espalier inspect, bench, doctor', () => {
     expect(espalier('inspect', 'model.onnx').out).toMatch(/float32: 1 tensors, 6 elements/);
   });
 
+  it('shows zeros, blocks, patterns and repeated values of each weight, as outputs by inputs', () => {
+    // 8 inputs and 16 outputs: the outputs below 8 read the first and the last input, the others none.
+    const w = Float32Array.from({ length: 8 * 16 }, (_, i) => Number([0, 7].includes(i >> 4) && i % 16 < 8));
+    const nodes = [{ name: 'mm', op: 'MatMul', domain: '', inputs: ['x', 'w'], outputs: ['y'], attrs: {} }];
+    const inputs = [{ name: 'x', dtype: 'float32', shape: ['batch', 8] }] as const;
+    const constants = new Map([['w', new Tensor('float32', w, [8, 16])]]);
+    writeFileSync(
+      join(folder, 'sparse.onnx'),
+      exportOnnx({ name: 'sparse', inputs, outputs: ['y'], nodes, constants }),
+    );
+    const [tensor] = JSON.parse(espalier('inspect', 'sparse.onnx', '--json').out).tensors;
+    const blocks = { '1x4': { total: 32, nonzero: 16 }, '16x4': { total: 2, nonzero: 2 } };
+    const structure = { elements: 128, nonzeros: 16, blocks, patterns: ['2:4', '4:8'], distinct: 2 };
+    expect(tensor).toEqual({ name: 'w', dtype: 'float32', shape: [8, 16], elements: 128, structure });
+    const lines = espalier('inspect', 'sparse.onnx').out.trimEnd().split('\n');
+    expect(lines.at(-1)).toMatch(/^ {2}float32\[8,16\] +87\.5% +50\.0% +100\.0% +2:4 4:8 +2 +w$/);
+  });
+
   it('times a model', () => {
     const json = JSON.parse(espalier('bench', 'model.onnx', '--runs', '3', '--json').out);
     expect(json.runs).toBe(3);

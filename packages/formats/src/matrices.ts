@@ -34,19 +34,22 @@ export interface Axes {
 export const axesOf = (dims: readonly number[]): Axes => ({ dims, strides: stridesOf(dims) });
 
 /**
- * What MatMul (its second operand), Gemm (its second) and Conv (its weights) multiply by, as matrices; undefined for other ops, vectors
- * and convolutions of one channel a group, whose weights are none. Neighbours along `inputs` are summed over: channels, for a
- * convolution, which has a matrix for each place of its window.
- * @param isTransposed Gemm's `transB`
+ * Weights as matrices, as a product reads them (`[inputs, outputs]` in the last two axes; with `isTransposed` the other way round) or a
+ * convolution (`[outputs, inputs, ...window]`). Neighbours along `inputs` are summed over: channels, for a convolution, which has a
+ * matrix for each place of its window. Undefined for what is no matrix: vectors, convolutions of one channel a group.
  */
-export function weightMatrices(op: string, { dims, strides }: Axes, isTransposed = false): Matrices | undefined {
-  if (op === 'Conv') {
-    const [outputs = 0, inputs = 1] = dims;
-    if (inputs === 1) return undefined;
+export function weightMatrices(
+  kind: 'product' | 'convolution',
+  { dims, strides }: Axes,
+  isTransposed = false,
+): Matrices | undefined {
+  if (dims.length < 2) return undefined;
+  if (kind === 'convolution') {
+    const [outputs, inputs] = dims as [number, number];
     const [outputStride, inputStride] = strides as [number, number];
+    if (inputs === 1) return undefined;
     return { outputs, inputs, outputStride, inputStride, starts: offsetsOf(dims.slice(2), strides.slice(2)) };
   }
-  if (dims.length < 2 || (op !== 'MatMul' && op !== 'Gemm')) return undefined;
   const starts = offsetsOf(dims.slice(0, -2), strides.slice(0, -2));
   const [rows, columns] = dims.slice(-2) as [number, number];
   const [rowStride, columnStride] = strides.slice(-2) as [number, number];

@@ -16,11 +16,19 @@ export interface Weight {
   readonly isShared: boolean;
 }
 
-const products = new Set(['MatMul', 'Gemm', 'Conv']);
-const WEIGHTS = 1;
+/** Which input of an op its weights are, and how they lie. */
+const roles: ReadonlyMap<string, readonly [input: number, kind: 'product' | 'convolution']> = new Map([
+  ['MatMul', [1, 'product']],
+  ['Gemm', [1, 'product']],
+  ['MatMulInteger', [1, 'product']],
+  ['QLinearMatMul', [3, 'product']],
+  ['Conv', [1, 'convolution']],
+  ['ConvInteger', [1, 'convolution']],
+  ['QLinearConv', [3, 'convolution']],
+]);
 
 /**
- * The weights of MatMul, Gemm and Conv in the graph, in the order of its constants; also those that reach them through Transpose,
+ * The weights of MatMul, Gemm, Conv and their integer kin in the graph, in the order of its constants; also those that reach them through Transpose,
  * Identity and DequantizeLinear. Bodies of control flow have graphs of their own.
  */
 export function weightsOf(graph: Graph): Weight[] {
@@ -39,8 +47,9 @@ export function weightsOf(graph: Graph): Weight[] {
       const { op, domain, inputs, attrs } = node;
       const at = inputs.indexOf(value);
       const isAlone = domain === '' && at >= 0 && inputs.lastIndexOf(value) === at;
-      if (isAlone && at === WEIGHTS && products.has(op)) {
-        const matrices = weightMatrices(op, axes, op === 'Gemm' && attrs['transB'] === 1);
+      const [input, kind] = roles.get(op) ?? [-1];
+      if (isAlone && at === input && kind) {
+        const matrices = weightMatrices(kind, axes, op === 'Gemm' && attrs['transB'] === 1);
         found.nodes.push(node);
         if (matrices) found.matrices ??= matrices;
         else found.isShared = true;
