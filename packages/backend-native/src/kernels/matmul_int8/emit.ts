@@ -125,6 +125,8 @@ const thread = at(rbx);
 /** The first four rows of A are at r8 and one, two and three times aRow behind it, the next four at r9, and so on. */
 const rowBases = [r8, r9, r10, r11];
 const [aRow, aRow3, bAt] = [r12, r13, r14];
+/** What the next panel will read, of which each of the first blocks fetches a part. */
+const nextAt = rax;
 
 /** Steps in a round of the loop. */
 const UNROLL = 4;
@@ -337,11 +339,12 @@ class Emission implements Frame {
     }
     const [w, x] = [2 * isa.rows, 2 * isa.rows + 2];
     const ahead = Math.min(MOST_AHEAD, Math.max(12, Math.ceil(LATENCY / (rows * vectors))));
-    const step = (set: number, u: number): void => {
+    const step = (set: number, u: number, isRound: boolean): void => {
       for (let v = 0; v < vectors; v++)
         isa.loadWeights(a, register(isa, w + v), at(bAt), u * stepBytes(isa) + v * weightBytes(isa));
       for (let line = 0; line < stepBytes(isa); line += 64)
         if (stepBytes(isa) >= 64 || u % 2 === 0) a.prefetcht0(at(bAt), (u + ahead) * stepBytes(isa) + line);
+      if (isRound && u * 64 < stepBytes(isa)) a.prefetcht1(at(nextAt), u * 64);
       for (let r = 0; r < rows; r++) {
         const broadcast = register(isa, x + (r % isa.broadcasts));
         a.vbroadcastss(broadcast, this.elementsOfA(r), 4 * u);
@@ -354,21 +357,29 @@ class Emission implements Frame {
       a.addi(bAt, steps * stepBytes(isa));
     };
     const [single, done] = [a.label(), a.label()];
+    a.mov(nextAt, thread, this.local('block'));
+    a.sub(nextAt, thread, this.local('blockStart'));
+    a.andi(nextAt, UNROLL - 1);
+    a.imul(nextAt, args, this.argument('panelBytes'));
+    a.shr(nextAt, Math.log2(UNROLL));
+    a.add(nextAt, args, this.argument('panelBytes'));
+    a.add(nextAt, bAt);
     a.mov(rcx, args, this.argument('steps'));
     a.mov(rdx, rcx);
     a.shr(rdx, Math.log2(UNROLL));
     a.jz(single);
     a.align(32);
     const round = a.here();
-    for (let u = 0; u < UNROLL; u++) step(u % sets, u);
+    for (let u = 0; u < UNROLL; u++) step(u % sets, u, true);
     advance(UNROLL);
+    a.addi(nextAt, stepBytes(isa));
     a.dec(rdx);
     a.jnz(round);
     a.bind(single);
     a.andi(rcx, UNROLL - 1);
     a.jz(done);
     const last = a.here();
-    step(0, 0);
+    step(0, 0, false);
     advance(1);
     a.dec(rcx);
     a.jnz(last);
