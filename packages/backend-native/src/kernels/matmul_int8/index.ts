@@ -83,7 +83,7 @@ const EFFICIENCY = 0.96;
 const FINISH = 6;
 const steps: Readonly<Partial<Record<EpilogueOp, number>>> = {
   ...{ Add: 2, Sub: 2, Mul: 2, Div: 8, Relu: 2, Clip: 3, LeakyRelu: 4 },
-  ...{ QuantizeLinear: 7, DequantizeLinear: 5, Gelu: 14 },
+  ...{ QuantizeLinear: 5, DequantizeLinear: 5, Gelu: 14 },
 };
 const OTHER_STEP = 16;
 /** What an element of A takes to be laid out, and one of B to be packed. */
