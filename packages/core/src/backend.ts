@@ -102,7 +102,10 @@ export interface Kernel<P extends Program = Program> {
   work(call: Call, at: Binding, constants: Constants): Work | Rejection;
   /** Seconds for this work; {@link roofline} when absent. */
   law?(work: Work, rates: Rates): number;
-  /** Makes the program. @throws UnsupportedError to let the next candidate be taken */
+  /**
+   * Makes the program. Afterwards it must not read `constants` of more than 4 kB, whose bytes may be gone.
+   * @throws UnsupportedError to let the next candidate be taken
+   */
   prepare?(call: Call, constants: Constants, context: PrepareContext): P | Promise<P>;
   /**
    * Instead of `prepare`, for results whose shape depends on data, or strings: computes on tensors in host memory, yielding

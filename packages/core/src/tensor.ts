@@ -16,7 +16,7 @@ export class Tensor {
   readonly dims: readonly number[];
   /** The number of elements. */
   readonly size: number;
-  private readonly raw: Uint8Array | undefined;
+  private raw: Uint8Array | undefined;
   private elements: TensorData | undefined;
 
   /**
@@ -67,7 +67,7 @@ export class Tensor {
   get data(): TensorData {
     if (this.elements) return this.elements;
     const { array } = dtypes[this.type];
-    const bytes = this.raw!;
+    const { bytes } = this;
     const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
     this.elements = new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / array.BYTES_PER_ELEMENT);
     return this.elements;
@@ -75,8 +75,15 @@ export class Tensor {
 
   /** The bytes of the elements, without a copy. @throws TypeError for strings */
   get bytes(): Uint8Array {
-    if (!this.raw) throw new TypeError('a string tensor has no bytes');
+    if (!this.raw)
+      throw new TypeError(this.type === 'string' ? 'a string tensor has no bytes' : 'this tensor was released');
     return this.raw;
+  }
+
+  /** Lets go of the elements, which may be large: reading them here throws from then on, while others that share them keep them. */
+  release(): void {
+    this.elements = undefined;
+    this.raw = undefined;
   }
 
   /** Same elements, other shape. @throws TypeError where the sizes differ */

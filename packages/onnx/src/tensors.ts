@@ -1,8 +1,11 @@
-/** TensorProto to Tensor and back. Raw data is not copied: the tensor lies over the bytes of the file. */
+/** TensorProto to Tensor and back. Raw data of some size is not copied: the tensor lies over the bytes of the file. */
 
 import { byteLength, type DType, dtypeFromOnnx, dtypes, EspalierError, sizeOf, Tensor } from '@espalier/core';
 import { otherDataTypes, type TensorProto } from './proto.ts';
 import { joined, utf8, varintsOf } from './wire.ts';
+
+/** What is no larger gets bytes of its own: who keeps it (an attribute, a list of axes) must not keep all of the file. */
+const SMALL_BYTES = 4096;
 
 /** No model has tensors of more axes; numpy's limit too. */
 const MAX_RANK = 64;
@@ -44,7 +47,8 @@ export function readTensor(proto: TensorProto): Tensor | undefined {
   const data = proto.rawData ?? typedData(proto, dtype, sizeOf(dims));
   if (data.length !== bytes)
     throw new EspalierError('BAD_FILE', `is ${dtype} [${dims}] of ${bytes} bytes, but has ${data.length}`);
-  return Tensor.fromBytes(dtype, dtype === 'bool' ? booleans(data) : data, dims);
+  const own = data.length <= SMALL_BYTES ? new Uint8Array(data) : data;
+  return Tensor.fromBytes(dtype, dtype === 'bool' ? booleans(own) : own, dims);
 }
 
 function readStrings(proto: TensorProto, size: number): string[] {

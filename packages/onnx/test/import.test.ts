@@ -196,10 +196,15 @@ describe('tensors', () => {
   });
 
   test('raw data lies over the file, and over nothing else', () => {
-    const file = encode(tensorProto, filled('t', 'float32', [3], [1, 2, 3]));
-    const { bytes } = importTensor(file).tensor;
-    expect(bytes.buffer).toBe(file.buffer);
-    expect(importTensor(Buffer.from(file)).tensor.bytes.constructor).toBe(Uint8Array);
+    const read = (size: number, inBuffer = false): [Uint8Array, ArrayBufferLike] => {
+      const file = encode(tensorProto, filled('t', 'float32', [size], new Array(size).fill(1)));
+      return [importTensor(inBuffer ? Buffer.from(file) : file).tensor.bytes, file.buffer];
+    };
+    const [bytes, file] = read(2000);
+    expect(bytes.buffer).toBe(file);
+    expect(read(2000, true)[0].constructor).toBe(Uint8Array);
+    // What is small must not keep all of the file.
+    for (const inBuffer of [false, true]) expect(read(3, inBuffer)[0].buffer.byteLength).toBe(12);
   });
 
   test('booleans are 0 or 1', () => {

@@ -26,6 +26,7 @@ import {
 import { type ArenaLayout, type Assignment, layOut, type Planned } from '@espalier/planner';
 import type { Bindings } from './bind.ts';
 import { Constants } from './constants.ts';
+import { lend } from './lend.ts';
 import { Pool } from './pool.ts';
 
 /** What a run needs of an assignment. */
@@ -260,7 +261,8 @@ async function prepare(
     if (kernel.evaluate) return { kernel, backend, program: undefined };
     try {
       const context = { features: backends[backend]!.features, ...(signal ? { signal } : {}) };
-      return { kernel, backend, program: await kernel.prepare!(call, constants, context) };
+      const program = await lend(constants, (lent) => kernel.prepare!(call, lent, context));
+      return { kernel, backend, program };
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'UNSUPPORTED') throw error;
       reasons.push(`${backends[backend]!.id}/${kernel.name}: ${(error as Error).message}`);
