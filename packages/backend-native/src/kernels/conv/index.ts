@@ -27,6 +27,13 @@ import { type Convolution, convolutionOf, insideOf, type Windows, windowsOf } fr
 
 /** What a register tile costs beside its steps, in rows of it. */
 const TILE_ROWS = 0.3;
+/** What is beside, in multiply-adds, of which the processor does so many a cycle: */
+const CYCLE = 16;
+/** a channel of a tile of pixels that are copied; a piece of one, once and for each channel; */
+const COPY = { avx512: 8, avx2: 5 } as const;
+const PIECE = { once: 9, channel: 5 } as const;
+/** a vector of the result, or a tile that is turned before it is stored. */
+const FINISH = { pixels: { avx512: 5, avx2: 3.5 }, filters: { avx512: 400, avx2: 400 } } as const;
 const BIAS = 2;
 
 interface Plan {
@@ -65,15 +72,30 @@ function row(isa: Isa, lanes: Lanes): NativeKernel {
         resident: weights,
         // What the tiles multiply, lanes that are left over included.
         tiled: images * tileRows * Math.ceil(across / isa.lanes) * isa.lanes * depth,
+        beside: images * CYCLE * cyclesBeside(isa, lanes, plan.conv, y),
         streamed: streamedBytes(weights),
       };
     },
-    law: ({ tiled, streamed }, rates) =>
+    law: ({ tiled, beside, streamed }, rates) =>
       rates['call']! +
-      Math.max(tiled! / (isa.efficiency * (rates[isa.rate] ?? rates['fma']!)), streamed! / rates['bytes']!) /
+      Math.max((tiled! + beside!) / (rates[isa.rate] ?? rates['fma']!), streamed! / rates['bytes']!) /
         rates['threads']!,
     prepare: (call, constants, engine) => prepare(isa, lanes, call, constants, engine),
   };
+}
+
+/** Cycles that an image takes beside its products: patches are gathered, results stored. */
+function cyclesBeside(isa: Isa, lanes: Lanes, conv: Convolution, y: readonly number[]): number {
+  const { channels, filters, taps, isPointwise } = conv;
+  const name = isa === avx512 ? 'avx512' : 'avx2';
+  const tile = tileOf(isa, lanes);
+  const [pixels, width] = [sizeOf(y.slice(2)), y.at(-1)!];
+  const tiles = Math.ceil(pixels / tile.pixels);
+  const runs = tile.pixels / Math.max(1, Math.min(width, isa.lanes)) + tile.pixels / Math.max(1, width);
+  const gathered = isPointwise ? channels * COPY[name] : taps * runs * (PIECE.once + channels * PIECE.channel);
+  const stored =
+    lanes === 'pixels' ? filters * Math.ceil(tile.pixels / isa.lanes) : Math.ceil(filters / panelWidth(isa));
+  return tiles * (gathered + stored * FINISH[lanes][name]);
 }
 
 /** Filters of a group as they are packed, those that fill up the last panel included. */

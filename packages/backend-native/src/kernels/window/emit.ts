@@ -53,8 +53,7 @@ export interface Shape {
   readonly epilogue: Epilogue;
 }
 
-/** Rows of the result at a time, where there are as many taps as pay. */
-const ROWS = 4;
+/** Multiply-adds of a vector of some rows, at most. */
 const MOST_UNROLLED = 256;
 /** Registers of elements, of temporaries, and of weights, with AVX-512 as many. */
 const [ELEMENT, TEMPORARY, WEIGHT] = [4, 5, 14];
@@ -253,7 +252,7 @@ class Emission {
       }
   }
 
-  /** All rows of the band, a few at a time, then one at a time. */
+  /** All rows of the band, a few at a time. */
   private rows(): void {
     const { a, shape } = this;
     a.mov(rax, args, argument('rowCounts'));
@@ -261,7 +260,7 @@ class Emission {
     a.mov(thread, local('count'), rax);
     a.mov(rax, thread, local('rows'));
     a.mov(thread, local('left'), rax);
-    for (const rows of ROWS * this.taps <= MOST_UNROLLED ? [ROWS, 1] : [1]) {
+    for (const rows of [4, 2, 1].filter((each) => each === 1 || each * this.taps <= MOST_UNROLLED)) {
       const [loop, done] = [a.label(), a.label()];
       a.mov(rax, thread, local('left'));
       a.subi(rax, rows);

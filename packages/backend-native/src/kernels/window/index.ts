@@ -80,8 +80,12 @@ function planOf(kind: Kind, call: Call, constants: Constants): Plan | Rejection 
   return { conv, epilogue };
 }
 
-/** What an element of the result takes beside its taps, and an element of the input, in multiply-adds of the same width. */
-const [ELEMENT, COPIED] = [6, 3];
+/** What an element of the result takes beside its taps, an element of the input by the stride, and a plane, in multiply-adds. */
+const ELEMENT = 7;
+const COPIED = [3, 5, 40] as const;
+const PLANE = 600;
+/** All of it, for vectors that are half as long. */
+const NARROW = 1.3;
 
 function row(isa: Isa, kind: Kind): NativeKernel {
   return {
@@ -106,12 +110,16 @@ function row(isa: Isa, kind: Kind): NativeKernel {
         bytes: 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
         resident: 0,
         // With lanes that are left over.
-        lanes: wide(y) * (conv.taps + ELEMENT) + wide(x) * COPIED,
+        lanes:
+          (isa === avx512 ? 1 : NARROW) *
+          (wide(y) * (conv.taps + ELEMENT) +
+            wide(x) * COPIED[Math.min(conv.strides[2]!, 3) - 1]! +
+            PLANE * y[0]! * y[1]!),
       };
     },
     law: ({ lanes, bytes }, rates) =>
       rates['call']! +
-      (lanes! / (rates[isa.rate] ?? rates['fma']!) + bytes / (4 * rates['bytes']!)) / rates['threads']!,
+      (lanes! / (rates[isa.rate] ?? rates['fma']!) + bytes / (2 * rates['bytes']!)) / rates['threads']!,
     prepare: async (call, constants, engine) => prepare(isa, kind, call, constants, engine),
   };
 }
