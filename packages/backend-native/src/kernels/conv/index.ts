@@ -91,11 +91,12 @@ function cyclesBeside(isa: Isa, lanes: Lanes, conv: Convolution, y: readonly num
   const tile = tileOf(isa, lanes);
   const [pixels, width] = [sizeOf(y.slice(2)), y.at(-1)!];
   const tiles = Math.ceil(pixels / tile.pixels);
-  const runs = tile.pixels / Math.max(1, Math.min(width, isa.lanes)) + tile.pixels / Math.max(1, width);
-  const gathered = isPointwise ? channels * COPY[name] : taps * runs * (PIECE.once + channels * PIECE.channel);
+  // Pieces end with a row, a vector or a tile.
+  const pieces = width > 0 ? taps * ((pixels / width) * Math.ceil(width / isa.lanes) + tiles) : 0;
+  const gathered = isPointwise ? tiles * channels * COPY[name] : pieces * (PIECE.once + channels * PIECE.channel);
   const stored =
     lanes === 'pixels' ? filters * Math.ceil(tile.pixels / isa.lanes) : Math.ceil(filters / panelWidth(isa));
-  return tiles * (gathered + stored * FINISH[lanes][name]);
+  return gathered + tiles * stored * FINISH[lanes][name];
 }
 
 /** Filters of a group as they are packed, those that fill up the last panel included. */
