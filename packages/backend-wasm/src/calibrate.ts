@@ -3,7 +3,7 @@
 import { type Rates, throwIfAborted } from '@espalier/core';
 import type { Body, Emit } from './code.ts';
 import type { Engine } from './engine.ts';
-import { advance, WORD } from './kernels/arguments.ts';
+import { advance, repeat, WORD } from './kernels/arguments.ts';
 import { recordList } from './list.ts';
 import type { WasmPhase } from './program.ts';
 import { Vectors } from './vectors.ts';
@@ -80,9 +80,8 @@ const emitMultiplyAdds: Emit<{ readonly isRelaxed: boolean }> =
     const [x, y] = [v.keep(() => f.v128_load32_splat(args.get())), v.keep(() => f.v128_load32_splat(args.get()))];
     const rounds = f.local('i32');
     rounds.set(f.i32_const(ROUNDS));
-    f.loop((again) => {
+    repeat(f, rounds, 1, () => {
       for (const sum of sums) v.set(sum, v.madd(x, sum, y));
-      f.br_if(again, rounds.tee(f.i32_sub(rounds.get(), f.i32_const(1))));
     });
     // So that the engine does not see that nobody wants them.
     const to = f.local('i32');

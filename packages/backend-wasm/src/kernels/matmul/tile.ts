@@ -1,7 +1,7 @@
 /** A register tile: a few rows of A times a panel of B. */
 
 import type { Func, FunctionBuilder, Label, Local, ModuleBuilder } from '@espalier/wasm';
-import { type V128, Vectors } from '../../vectors.ts';
+import { type Expr, type V128, Vectors } from '../../vectors.ts';
 import { advance, keep, repeat } from '../arguments.ts';
 
 export interface TileShape {
@@ -28,25 +28,67 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
     undefined,
     (f, a, b, c, depth, aRow, bRow, cRow) => {
       const v = new Vectors(f, isRelaxed);
-      const sums = Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local('v128')));
+      const sumsOf = () => Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local('v128')));
+      // Of few rows, sums of every few steps are kept apart, so that they need not wait for each other.
+      const sets = Array.from({ length: rows === 1 ? UNROLL : rows <= 3 ? 2 : 1 }, sumsOf);
+      const [sums] = sets as [(typeof sets)[number]];
       const row = rowsOfA(f, shape, rows, a, aRow);
-      const panel: V128[] = Array.from({ length: vectors }, () => f.local('v128'));
       const left = f.local('i32');
       left.set(shape.k === null ? depth.get() : f.i32_const(shape.k));
-      const step = (count: number): void => {
+      const panelOf = (u: number): V128[] => {
+        const offset = inRows ? 0 : 16 * vectors * u;
+        const loaded = Array.from({ length: vectors }, (_, i) => v.keep(() => f.v128_load(b.get(), offset + 16 * i)));
+        if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
+        return loaded;
+      };
+      const elementOf = (r: number, u: number): V128 =>
+        v.keep(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u));
+      /** Sums stay in registers: beside them there is room for a row of the panel and an element of A. */
+      const byDepth = (count: number): void => {
         for (let u = 0; u < count; u++) {
-          for (const [i, x] of panel.entries()) x.set(f.v128_load(b.get(), (inRows ? 0 : 16 * vectors * u) + 16 * i));
-          for (const [r, sum] of sums.entries()) {
-            const x = v.keep(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u));
+          const panel = panelOf(u);
+          for (const [r, sum] of sets[u % sets.length]!.entries()) {
+            const x = elementOf(r, u);
             for (const [i, each] of sum.entries()) v.set(each, v.madd(x, panel[i]!, each));
           }
-          if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
         }
+      };
+      /**
+       * Where products want a register too, each sum is done at once, and what it multiplies is loaded when it is first used: engines then
+       * keep the panel's rows in memory rather than sums.
+       */
+      const bySum = (count: number): void => {
+        const rowsOfB = Array.from({ length: count }, () => {
+          const pointer = inRows ? keep(f, b.get()) : b;
+          if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
+          return pointer;
+        });
+        const panels = rowsOfB.map((pointer, u) =>
+          Array.from({ length: vectors }, (_, i) =>
+            v.once(() => f.v128_load(pointer.get(), (inRows ? 0 : 16 * vectors * u) + 16 * i)),
+          ),
+        );
+        for (const [r, sum] of sums.entries()) {
+          const elements = panels.map((_, u) =>
+            v.once(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u)),
+          );
+          for (const [i, each] of sum.entries())
+            v.set(
+              each,
+              panels.reduce<Expr>((before, panel, u) => v.madd(elements[u]!, panel[i]!, before), each),
+            );
+        }
+      };
+      const step = (count: number): void => {
+        (isRelaxed || sets.length > 1 ? byDepth : bySum)(count);
         if (!inRows) advance(f, b, 16 * vectors * count);
         for (const pointer of new Set(row.pointers)) advance(f, pointer, 4 * count);
       };
       repeat(f, left, UNROLL, () => step(UNROLL));
       if (shape.k === null || shape.k % UNROLL > 0) repeat(f, left, 1, () => step(1));
+      for (const others of sets.slice(1))
+        for (const [r, sum] of sums.entries())
+          for (const [i, each] of sum.entries()) v.set(each, v.add(each, others[r]![i]!));
       for (const [r, sum] of sums.entries()) {
         if (r > 0) c.set(f.i32_add(c.get(), cRow.get()));
         for (const [i, each] of sum.entries()) f.v128_store(c.get(), each.get(), 16 * i);

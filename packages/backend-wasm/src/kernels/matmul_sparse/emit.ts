@@ -140,6 +140,7 @@ function emitAdd(
       const nonzeros = keep(f, f.i32_load(count.get()));
       f.if(nonzeros.get(), () => {
         for (const [i, sum] of some.entries()) sum.set(f.v128_load(sums.get(), 16 * i));
+        // Tested at the bottom, unlike other loops: here V8 makes the better code of it.
         f.loop((again) => {
           const row = keep(f, f.i32_add(base.get(), f.i32_load(entry.get())));
           const weight = v.keep(() => f.v128_load32_splat(entry.get(), 4));

@@ -59,9 +59,9 @@ function work(call: Call, at: Binding, weights: Constant | undefined) {
   const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, n);
   const operands = epilogue.operands.reduce((sum, o) => sum + sizeOf(bindShape(call.inputs[o.input]!.shape, at)), 0);
   const { bytes } = tableLayout(k, n, nonzeros);
-  // What the vectors of the last panel hold: 4, 8, 16 or 32 tokens.
+  // What the vectors of the last panel hold: 4, 8, 16 or 32 tokens; fewer than 12 wait for each other as long.
   const rest = rows % TOKENS;
-  const padded = rows - rest + (rest > 0 ? 2 ** Math.max(2, Math.ceil(Math.log2(rest))) : 0);
+  const padded = rows - rest + (rest > 0 ? Math.max(12, 2 ** Math.ceil(Math.log2(rest))) : 0);
   return {
     macs: rows * nonzeros,
     bytes: 4 * (rows * (k + n) + operands) + bytes,
