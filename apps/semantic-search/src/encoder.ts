@@ -1,5 +1,5 @@
 // Turns sentences into vectors of length 1: those of similar meaning point in similar directions.
-import { type Session, Tensor } from 'espalier';
+import { type NodeTiming, type Session, Tensor } from 'espalier';
 import type { Encode } from './tokenizer.ts';
 
 /** Sentences encoded at once. */
@@ -11,15 +11,21 @@ export interface Encoder {
   readonly tokenize: Encode;
 }
 
+export interface EmbedOptions {
+  /** Told how many sentences are done. */
+  onProgress?(done: number): void;
+  /** Told what each node took. */
+  onNode?(timing: NodeTiming): void;
+}
+
 /**
  * One vector of 512 numbers for each sentence, in order.
- * @param onProgress told how many sentences are done
  * @throws TypeError for a sentence without any text
  */
 export async function embed(
   { session, tokenize }: Encoder,
   sentences: readonly string[],
-  onProgress?: (done: number) => void,
+  { onProgress, onNode }: EmbedOptions = {},
 ): Promise<Float32Array[]> {
   const rows = sentences.map((sentence, index) => ({ index, ids: tokenize(sentence) }));
   if (rows.some(({ ids }) => ids.length === 0)) throw new TypeError('a sentence without text has no meaning to encode');
@@ -28,7 +34,11 @@ export async function embed(
   const vectors = new Array<Float32Array>(rows.length);
   for (let from = 0; from < rows.length; from += BATCH) {
     const batch = rows.slice(from, from + BATCH);
-    const result = await session.run(feedsOf(batch.map(({ ids }) => ids)));
+    const result = await session.run(
+      feedsOf(batch.map(({ ids }) => ids)),
+      session.outputNames,
+      onNode ? { onNode } : {},
+    );
     const { data, dims } = result[session.outputNames[0]!]!;
     batch.forEach(({ index }, row) => {
       vectors[index] = (data as Float32Array).slice(row * dims[1]!, (row + 1) * dims[1]!);

@@ -15,7 +15,8 @@ export function nearest(query: Float32Array, vectors: readonly Float32Array[], c
     .slice(0, count);
 }
 
-function dot(a: Float32Array, b: Float32Array): number {
+/** The cosine of the angle between two vectors of length 1. */
+export function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;

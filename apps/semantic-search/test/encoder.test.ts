@@ -44,7 +44,7 @@ test('finds the sentence that is meant', async () => {
 test('gives each sentence the same vector alone and in any company', async () => {
   const texts = ['Gold does not rust.', 'The lift is broken, so we have to take the stairs.', 'Rain'];
   const progress: number[] = [];
-  const together = await embed(encoder, texts, (done) => progress.push(done));
+  const together = await embed(encoder, texts, { onProgress: (done) => progress.push(done) });
   expect(progress).toEqual([3]);
   for (const [i, text] of texts.entries()) {
     const [alone] = await embed(encoder, [text]);

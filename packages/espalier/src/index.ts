@@ -1,5 +1,6 @@
 // What most people install: load a model, run it, ask why it runs as it does.
 export { createJsBackend } from '@espalier/backend-js';
+export { type PatternName, type PruneOptions, prune } from '@espalier/compress';
 export {
   type AnyBackend,
   type DType,

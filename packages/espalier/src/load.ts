@@ -24,6 +24,8 @@ export interface LoadOptions extends BackendSettings {
   readonly dims?: Readonly<Record<string, number>>;
   /** Rates measured before; measured now where absent. */
   readonly profile?: DeviceProfile;
+  /** What is done to the model before it is planned: `(graph) => prune(graph, { sparsity: 0.8 })`. */
+  compress?(graph: Graph): Graph | Promise<Graph>;
   /** Names of graph passes to leave out. */
   readonly disablePasses?: readonly string[];
   readonly signal?: AbortSignal;
@@ -43,7 +45,8 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     onBytes: (done, total) => onProgress?.({ stage: 'read', done, total }),
   });
   onProgress?.({ stage: 'import', done: 0, total: undefined });
-  const graph = await importGraph(opened, options.signal);
+  const imported = await importGraph(opened, options.signal);
+  const graph = options.compress ? await options.compress(imported) : imported;
   const runtime = await makeRuntime(options);
   return runtime.createSession(graph, sessionOptions(options));
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { exportOnnx } from '@espalier/onnx';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createJsBackend, load, type Progress, Tensor } from '../src/index.ts';
+import { createJsBackend, type Graph, load, type Progress, prune, Tensor } from '../src/index.ts';
 import { openSource } from '../src/source.ts';
 import { model, modelFolder } from './model.ts';
 
@@ -46,6 +46,11 @@ describe('load', () => {
     await expect(load(bytes, { backends: ['gpu' as 'js'] })).rejects.toThrow(/no backend "gpu": use one of native, js/);
     await expect(load(bytes, { threads: 0 })).rejects.toThrow(TypeError);
     await expect(load(bytes, { precision: 'int3' as 'float32' })).rejects.toThrow(/float32 or bfloat16/);
+  });
+
+  it('prunes the model first where it is asked to', async () => {
+    expect(await answer(bytes, { compress: (graph: Graph) => prune(graph, { sparsity: 0.5 }) })).toEqual([0, 5, 3, 0]);
+    await expect(load(bytes, { compress: (graph) => prune(graph, { sparsity: 2 }) })).rejects.toThrow(/from 0 to 1/);
   });
 
   it('tells of progress, from reading to the last node', async () => {
