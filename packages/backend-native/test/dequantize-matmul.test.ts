@@ -123,6 +123,14 @@ describe.skipIf(masks.length === 0)('products with weights of few bits', () => {
         await compare(backend, { ...base, type: 'uint4', block: 600, dims: [2, n] }, [7, 31]);
         await compare(backend, { ...base, type: 'uint8', block: 0, dims: [k] }, [0, 5, 90]);
       });
+
+      it('packs large weights a part at a time, blocks whole', async () => {
+        const [k, n] = [1000, 401];
+        const base = { type: 'int8', k, n, hasZero: true } as const;
+        await compare(backend, { ...base, axis: 0, block: 96, dims: [11, n] }, [3]);
+        await compare(backend, { ...base, axis: 0, block: 0, dims: [k] }, [3]);
+        await compare(backend, { ...base, axis: 1, block: 0, dims: [n] }, [3]);
+      });
     });
   }
 });
