@@ -1,13 +1,14 @@
 /** What runs commands: workers that share memory, or the thread that called, in slices. */
 
-/** Words of the header of a block: the cancel flag is the first. */
-export const HEADER_WORDS = 16;
 /**
- * Words of a command, a cache line: code, arguments, units; then, changing, the next unit to take, units done, threads that wait for the last.
- * worker.js knows this too.
+ * A block: the header, of which the first word is the cancel flag; a line of counters for each command (the next unit to take, units done,
+ * threads that wait for the last); then of each command its code, arguments and units. In words; worker.js knows this too.
  */
-export const COMMAND_WORDS = 16;
-export const [CODE, ARGUMENTS, UNITS, NEXT, DONE] = [0, 1, 2, 8, 9];
+export const LINE_WORDS = 16;
+export const COMMAND_WORDS = 3;
+
+/** Where the commands begin, in words from the start of a block. */
+export const commandsAt = (commands: number): number => LINE_WORDS * (1 + commands);
 
 /** Commands in memory, and where the milliseconds at which each ended go (behind when the first began), 0 if nowhere. */
 export interface Job {

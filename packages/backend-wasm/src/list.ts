@@ -14,7 +14,7 @@ import {
   throwIfAborted,
 } from '@espalier/core';
 import type { Engine } from './engine.ts';
-import { ARGUMENTS, CODE, COMMAND_WORDS, HEADER_WORDS, NEXT, UNITS } from './executor.ts';
+import { COMMAND_WORDS, commandsAt } from './executor.ts';
 import type { WasmBuffer } from './memory.ts';
 import type { WasmCall, WasmOperand, WasmProgram } from './program.ts';
 
@@ -29,7 +29,7 @@ const KEPT_BLOCKS = 4;
 /** Steps bound to addresses and sizes. */
 interface Block {
   readonly key: string;
-  /** The header, the commands, their arguments. */
+  /** What executors read: see executor.ts. */
   readonly buffer: WasmBuffer;
   /** What to free with the block. */
   readonly owned: readonly WasmBuffer[];
@@ -143,18 +143,16 @@ async function bind(
         words += args.length;
       }
     }
-    const buffer = own(4 * (HEADER_WORDS + COMMAND_WORDS * commands.length + words));
+    const buffer = own(4 * (commandsAt(commands.length) + COMMAND_WORDS * commands.length + words));
     const times = own(8 * (commands.length + 1));
     for (const { module } of commands)
       if (!codes.has(module)) codes.set(module, executor.addCode(module, memory.object));
-    let command = buffer.address / 4 + HEADER_WORDS;
+    let command = buffer.address / 4 + commandsAt(commands.length);
     let next = command + COMMAND_WORDS * commands.length;
     for (const { module, units, args } of commands) {
       if (slicer.due) await slicer.pause();
       const { i32 } = memory;
-      i32[command + CODE] = codes.get(module)!;
-      i32[command + ARGUMENTS] = 4 * next;
-      i32[command + UNITS] = units;
+      i32.set([codes.get(module)!, 4 * next, units], command);
       i32.set(args, next);
       next += args.length;
       command += COMMAND_WORDS;
@@ -177,11 +175,7 @@ async function runBlock(
   const { buffer, times, steps: stepOf } = block;
   const { i32 } = memory;
   const first = buffer.address / 4;
-  i32.fill(0, first, first + HEADER_WORDS);
-  for (let c = 0; c < stepOf.length; c++) {
-    const at = first + HEADER_WORDS + c * COMMAND_WORDS;
-    i32.fill(0, at + NEXT, at + COMMAND_WORDS);
-  }
+  i32.fill(0, first, first + commandsAt(stepOf.length));
   memory.view(block.status).fill(0);
   memory.view(times).fill(0);
   const abort = (): void => void Atomics.store(memory.i32, first, 1);

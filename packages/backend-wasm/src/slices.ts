@@ -1,16 +1,7 @@
 /** Runs commands on the thread that called, in slices: for hosts whose workers cannot share memory. */
 
 import { Slicer } from '@espalier/core';
-import {
-  ARGUMENTS,
-  CODE,
-  COMMAND_WORDS,
-  type Executor,
-  HEADER_WORDS,
-  type Job,
-  type Outcome,
-  UNITS,
-} from './executor.ts';
+import { COMMAND_WORDS, commandsAt, type Executor, type Job, type Outcome } from './executor.ts';
 
 type Run = (args: number, unit: number, thread: number) => void;
 
@@ -24,12 +15,16 @@ export function createSlicedExecutor(): Executor {
     const stamp = (index: number): void => {
       if (times > 0) new Float64Array(memory.buffer, times, commands + 1)[index] = now();
     };
+    let view = new Int32Array(memory.buffer, block);
+    // Memory may grow, and views of it end, whenever others have had their turn.
+    const words = (): Int32Array => {
+      if (view.buffer !== memory.buffer) view = new Int32Array(memory.buffer, block);
+      return view;
+    };
     stamp(0);
     for (let command = 0; command < commands; command++) {
-      // Memory may grow, and views of it end, whenever others have had their turn.
-      const words = (): Int32Array => new Int32Array(memory.buffer, block);
-      const at = HEADER_WORDS + command * COMMAND_WORDS;
-      const [code, args, units] = [CODE, ARGUMENTS, UNITS].map((word) => words()[at + word]!);
+      const at = commandsAt(commands) + command * COMMAND_WORDS;
+      const [code, args, units] = words().subarray(at, at + COMMAND_WORDS);
       const run = functions.get(code!)!;
       for (let unit = 0; unit < units!; unit++) {
         if (slicer.due) await slicer.pause();

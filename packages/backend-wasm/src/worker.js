@@ -3,9 +3,9 @@
  * builds alike. What lies where in a block is said in executor.ts.
  */
 
-const HEADER_WORDS = 16;
-const COMMAND_WORDS = 16;
-const [CODE, ARGUMENTS, UNITS, NEXT, DONE, WAITING] = [0, 1, 2, 8, 9, 10];
+const LINE_WORDS = 16;
+const COMMAND_WORDS = 3;
+const [NEXT, DONE, WAITING] = [0, 1, 2];
 /** Looks at a counter before a thread sleeps: some 20 microseconds. */
 const SPINS = 4000;
 /** Milliseconds that a thread sleeps at most before it looks whether the run was cancelled. */
@@ -21,9 +21,8 @@ const port =
     : globalThis.process.getBuiltinModule('node:worker_threads').parentPort;
 
 /** Takes units until none is left, then waits for those that others took. False when the run was cancelled. */
-function runCommand(words, cancel, at, thread, onLast) {
-  const run = functions.get(words[at + CODE]);
-  const [args, units] = [words[at + ARGUMENTS], words[at + UNITS]];
+function runCommand(words, cancel, at, [code, args, units], thread, onLast) {
+  const run = functions.get(code);
   for (;;) {
     const unit = Atomics.add(words, at + NEXT, 1);
     if (unit >= units) break;
@@ -57,9 +56,11 @@ function run({ memory, block, commands, times, thread }) {
   };
   if (stamps && stamps[0] === 0) stamp(0);
   for (let command = 0; command < commands; command++) {
-    const at = cancel + HEADER_WORDS + command * COMMAND_WORDS;
+    const at = cancel + LINE_WORDS * (1 + command);
+    const what = cancel + LINE_WORDS * (1 + commands) + COMMAND_WORDS * command;
     try {
-      if (!runCommand(words, cancel, at, thread, () => stamp(command + 1))) return { completed: false };
+      if (!runCommand(words, cancel, at, words.subarray(what, what + COMMAND_WORDS), thread, () => stamp(command + 1)))
+        return { completed: false };
     } catch (error) {
       Atomics.store(words, cancel, 1);
       return { completed: false, failed: { command, message: String(error) } };
