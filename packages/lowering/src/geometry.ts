@@ -93,7 +93,7 @@ const LEAST = 5e5;
 const STREAMED_ROWS = 8;
 
 /** Columns of a unit at least, over which copying its rows of A pays. */
-const COPIED_COLUMNS = 96;
+const COPIED_COLUMNS = 192;
 
 /** @param rows of a block at most @param columns of a panel @param isCopied each unit copies its rows of A */
 export function partition(
