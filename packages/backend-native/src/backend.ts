@@ -18,6 +18,7 @@ import { recurrent } from './kernels/recurrent/index.ts';
 import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { windows } from './kernels/window/index.ts';
+import { winograd } from './kernels/winograd/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type NativeBuffer } from './memory.ts';
 import type { NativeProgram } from './program.ts';
@@ -32,6 +33,7 @@ const table: readonly NativeKernel[] = [
   ...attention,
   ...convolution,
   ...windows,
+  ...winograd,
   ...pointwise,
   ...softmax,
   ...quantization,

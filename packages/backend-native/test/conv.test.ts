@@ -2,6 +2,7 @@ import { type Attribute, type Attributes, type Node, Tensor } from '@espalier/co
 import { describe, expect, it } from 'vitest';
 import { convolution } from '../src/kernels/conv/index.ts';
 import { windows } from '../src/kernels/window/index.ts';
+import { winograd } from '../src/kernels/winograd/index.ts';
 import { describeKernels, type Subject } from './kernels.ts';
 
 /** Numbers in [-1, 1), the same in every run. */
@@ -58,6 +59,8 @@ const planes: readonly Case[] = [
   { x: [0, 1, 9, 9], w: [1, 1, 9, 9] },
 ];
 
+const number = (data: Tensor['data'], i: number): number => data[i] as number;
+
 async function compare({ knowing, js }: Subject, name: string, { x, w, attrs = {} }: Case): Promise<void> {
   const inputs = [tensor(x, 1), tensor(w, 2), tensor([w[0]!], 3)];
   const node: Node = { name: 'c', op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attrs };
@@ -66,21 +69,45 @@ async function compare({ knowing, js }: Subject, name: string, { x, w, attrs = {
   const [terms] = await js(node, absolute);
   const [got] = await knowing(inputs, name)(node, inputs);
   expect(got!.dims).toEqual(wanted!.dims);
-  // Within the rounding of as many additions of the terms' magnitudes (Higham, 3.1).
+  // Within the rounding of as many additions of the terms' magnitudes (Higham, 3.1); of squares, in which pixels share sums, of the largest.
   const bound = (w.slice(1).reduce((p, d) => p * d, 1) + 3) * 2 ** -24;
-  const worst = (got!.data as Float32Array).findIndex(
-    (y, i) => !(Math.abs(y - (wanted!.data[i] as number)) <= bound * (terms!.data[i] as number)),
-  );
+  const most = (terms!.data as Float32Array).reduce((a, b) => Math.max(a, b), 0);
+  const worst = (got!.data as Float32Array).findIndex((y, i) => {
+    const slack = name.includes('_squares') ? SQUARES * most : bound * number(terms!.data, i);
+    return !(Math.abs(y - number(wanted!.data, i)) <= slack);
+  });
   expect(worst).toBe(-1);
 }
 
-describeKernels('convolutions', convolution, 30, (subject) => {
+/** How far sums of squares may be from those of terms, relative to the terms. */
+const SQUARES = 5e-7;
+
+/** Squares of pixels that are whole and not, one and many vectors of them. */
+const squares: readonly Case[] = [
+  { x: [1, 16, 8, 8], w: [16, 16, 3, 3], attrs: { pads: [1, 1, 1, 1] } },
+  { x: [1, 16, 7, 7], w: [30, 16, 3, 3], attrs: { pads: [1, 1, 1, 1] } },
+  { x: [2, 20, 14, 14], w: [33, 20, 3, 3], attrs: { pads: [1, 1, 1, 1] } },
+  { x: [1, 17, 28, 30], w: [29, 17, 3, 3], attrs: { pads: [0, 1, 2, 0] } },
+  { x: [1, 16, 56, 56], w: [16, 16, 3, 3], attrs: { pads: [1, 1, 1, 1] } },
+  { x: [1, 18, 100, 66], w: [17, 18, 3, 3], attrs: { auto_pad: 'SAME_UPPER' } },
+  { x: [1, 16, 3, 150], w: [17, 16, 3, 3] },
+  { x: [3, 40, 13, 5], w: [100, 40, 3, 3], attrs: { pads: [2, 1, 1, 3] } },
+  { x: [0, 16, 8, 8], w: [16, 16, 3, 3] },
+];
+
+describeKernels('convolutions', convolution, 12, (subject) => {
   describe.each(subject.names)('%s', (name) => {
     it.each(cases)('$x by $w $attrs', (each) => compare(subject, name, each));
   });
 });
 
-describeKernels('windows', windows, 60, (subject) => {
+describeKernels('convolutions by squares', winograd, 12, (subject) => {
+  describe.each(subject.names)('%s', (name) => {
+    it.each(squares)('$x by $w $attrs', (each) => compare(subject, name, each));
+  });
+});
+
+describeKernels('windows', windows, 24, (subject) => {
   const name = subject.names.find((each) => each.startsWith('conv_'))!;
   it.each(planes)('$x by $w $attrs', (each) => compare(subject, name, each));
 

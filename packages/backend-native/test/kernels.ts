@@ -44,13 +44,15 @@ export function describeKernels(
   const names = new Set(rows.map(({ name }) => name));
   const js = createEvaluator(createJsBackend(), onnxOps);
   for (const { isa, mask } of hasAvx512 ? widths : widths.slice(1)) {
+    const wanted = [...names].filter((name) => name.endsWith(`__${isa}`));
+    if (wanted.length === 0) continue;
     describe(`${what} for ${isa}`, () => {
       const whole = createNativeBackend({ mask, guard: true }) as NativeBackend;
       const kernels = whole.kernels.filter(({ name }) => names.has(name) && name.endsWith(`__${isa}`));
       const backend = { ...whole, kernels };
       afterAll(() => whole.dispose());
 
-      it('has each of them in the table', () => expect(2 * kernels.length).toBe(names.size));
+      it('has each of them in the table', () => expect(kernels.length).toBe(wanted.length));
 
       // Kernels of a folder share the code that walks units: a few of them tell whether it does so in any order.
       const sample = new Set(kernels.filter((_, i) => i % SAMPLE === 0).map(({ name }) => name));
@@ -65,8 +67,8 @@ export function describeKernels(
         const constants: Constants = inputs.map((tensor, i) =>
           tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
         );
-        const wanted = kernels.filter(({ name }) => only === undefined || name === only);
-        const informed = wanted.map((kernel): typeof kernel => ({
+        const chosen = kernels.filter(({ name }) => only === undefined || name === only);
+        const informed = chosen.map((kernel): typeof kernel => ({
           ...kernel,
           work: (call, at) => kernel.work(call, at, constants),
           prepare: (call, _, context) => kernel.prepare!(call, constants, context),

@@ -7,6 +7,7 @@ import {
   type Address,
   Assembler,
   at,
+  BROADCAST,
   eax,
   edx,
   type Gpr,
@@ -440,6 +441,11 @@ class Emission {
         a.prefetcht0(at(weights.pointer), PREFETCH * weights.pitch + fetched);
       const set = isRound ? u % sets : 0;
       for (let r = 0; r < rows; r++) {
+        // Of one vector a register of its own for what is broadcast would cost more than it saves.
+        if (vectors === 1 && isa === avx512) {
+          a.vfmadd231ps(sum(set, r, 0), isa.register(2 * isa.rows), at(scalarsAt), u * pitch + 4 * r, BROADCAST);
+          continue;
+        }
         a.vbroadcastss(broadcast(r), at(scalarsAt), u * pitch + 4 * r);
         for (let v = 0; v < vectors; v++) a.vfmadd231ps(sum(set, r, v), broadcast(r), isa.register(2 * isa.rows + v));
       }
