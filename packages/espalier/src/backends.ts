@@ -9,13 +9,19 @@ export interface BackendSettings {
   readonly threads?: number | undefined;
   /** What arithmetic may be rounded to for speed: nothing below float32 unless asked. No effect on backends without such kernels. */
   readonly precision?: 'float32' | 'bfloat16' | undefined;
+  /** Where `@espalier/backend-wasm/worker.js` is served, for pages whose bundler does not find it by itself. */
+  readonly workerUrl?: string | URL | undefined;
 }
 
 /** A backend, or in one line why there is none here. */
 export type Made = AnyBackend | { readonly reason: string };
 
 /** The fastest first, the last resort last. */
-const factories = { native: makeNative, js: async (): Promise<Made> => createJsBackend() } as const;
+const factories = {
+  native: makeNative,
+  wasm: makeWasm,
+  js: async (): Promise<Made> => createJsBackend(),
+} as const;
 export type BackendName = keyof typeof factories;
 export const backendNames = Object.keys(factories) as readonly BackendName[];
 
@@ -26,11 +32,12 @@ export function isBackendName(name: string): name is BackendName {
 const made = new Map<string, Promise<Made>>();
 
 /** The backend of that name: made, and its machine measured, once for the same settings. */
-export function makeBackend(name: BackendName, { threads, precision }: BackendSettings = {}): Promise<Made> {
-  const key = JSON.stringify([name, threads, precision]);
+export function makeBackend(name: BackendName, settings: BackendSettings = {}): Promise<Made> {
+  const { threads, precision, workerUrl } = settings;
+  const key = JSON.stringify([name, threads, precision, workerUrl]);
   let pending = made.get(key);
   if (!pending) {
-    pending = factories[name]({ threads, precision });
+    pending = factories[name](settings);
     made.set(key, pending);
   }
   return pending;
@@ -63,4 +70,10 @@ async function makeNative({ threads, precision }: BackendSettings): Promise<Made
     ...(threads === undefined ? {} : { threads }),
     ...(precision === undefined ? {} : { precision }),
   });
+}
+
+/** Loaded when it is wanted: bundlers make a file of its own of it. */
+async function makeWasm({ threads, workerUrl }: BackendSettings): Promise<Made> {
+  const { createWasmBackend } = await import('@espalier/backend-wasm');
+  return createWasmBackend({ threads, workerUrl });
 }

@@ -57,7 +57,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
  * @throws UnsupportedError when none of them is here
  */
 export async function makeRuntime(options: LoadOptions): Promise<Runtime> {
-  const { backends = backendNames, threads, precision = 'float32', profile } = options;
+  const { backends = backendNames, threads, precision = 'float32', workerUrl, profile } = options;
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new TypeError(`threads must be a whole number from 1 on, not ${threads}`);
   if (precision !== 'float32' && precision !== 'bfloat16')
@@ -70,7 +70,9 @@ export async function makeRuntime(options: LoadOptions): Promise<Runtime> {
   const present: AnyBackend[] = [];
   const absent: AbsentBackend[] = [];
   for (const backend of backends) {
-    const made = typeof backend === 'string' ? await makeBackend(backend, { threads, precision }) : backend;
+    // Where there is machine code, WebAssembly would only take time to start: it is there when it is asked for.
+    if (backend === 'wasm' && !options.backends && present.length > 0) continue;
+    const made = typeof backend === 'string' ? await makeBackend(backend, { threads, precision, workerUrl }) : backend;
     if ('reason' in made) absent.push({ id: backend as BackendName, reason: made.reason });
     else present.push(made);
   }

@@ -38,6 +38,14 @@ describe('backends by name', () => {
     expect(await makeBackend('native', { threads: 1 })).toMatchObject({ limits: { threads: 1 } });
   });
 
+  it('include WebAssembly, which serves where there is no machine code', async () => {
+    const wasm = await makeBackend('wasm', { threads: 2 });
+    expect(wasm).toMatchObject({ id: 'wasm', limits: { threads: 2 }, hint: undefined });
+    await using session = await load(bytes, { backends: ['wasm', 'js'], threads: 2 });
+    expect(session.explain()).toMatchObject({ backends: ['wasm', 'js'], absent: [] });
+    expect([...((await session.run(feeds)).y!.data as Float32Array)]).toEqual(expected);
+  });
+
   it('that are absent are named by plans', async () => {
     const absent = [{ id: 'native', reason: 'it has none of that' }];
     const runtime = createRuntime({ backends: [(await makeBackend('js')) as never], absent });

@@ -43,7 +43,9 @@ describe('load', () => {
   it('takes backends by name or as objects', async () => {
     expect(await answer(bytes, { backends: ['js'] })).toEqual(expected);
     expect(await answer(bytes, { backends: [createJsBackend()] })).toEqual(expected);
-    await expect(load(bytes, { backends: ['gpu' as 'js'] })).rejects.toThrow(/no backend "gpu": use one of native, js/);
+    await expect(load(bytes, { backends: ['gpu' as 'js'] })).rejects.toThrow(
+      /no backend "gpu": use one of native, wasm, js/,
+    );
     await expect(load(bytes, { threads: 0 })).rejects.toThrow(TypeError);
     await expect(load(bytes, { precision: 'int3' as 'float32' })).rejects.toThrow(/float32 or bfloat16/);
   });
