@@ -59,7 +59,7 @@ export const argument = (name: Argument): number => 8 * argumentWords.indexOf(na
 const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i);
 
 /** What a thread keeps in memory; behind it a square of results, then sums. */
-const localWords = ['args', 'unit', 'firstTile', 'rows', 'row', 'columns', 'column', 'lines', 'ahead'] as const;
+const localWords = ['args', 'unit', 'firstTile', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const;
 export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;
 /** The registers of a square. */

@@ -131,11 +131,11 @@ export function emitQuads(shape: Scaling): Uint8Array {
   const a = new Assembler();
   const store = a.label();
   emitEntry(a);
-  a.mov(thread, local('ahead'), entryAt);
+  a.mov(thread, local('data'), entryAt);
   a.mov(lineAt, turnedAt);
   a.mov(tilesLeft, tiles);
   const nextTile = a.here();
-  a.mov(dataAt, thread, local('ahead'));
+  a.mov(dataAt, thread, local('data'));
   a.lea(sumsAt, thread, SUMS_AT);
   a.movi(groupsLeft, UNIT_COLUMNS / GROUP);
   const nextGroup = a.here();

@@ -10,8 +10,6 @@ import {
   Assembler,
   at,
   BROADCAST,
-  eax,
-  edx,
   r9,
   r10,
   r12,
@@ -20,7 +18,6 @@ import {
   r15,
   rax,
   rbp,
-  rcx,
   rdi,
   rdx,
   rip,
@@ -79,8 +76,10 @@ export function emitStreamEntry(finish: Finish): Uint8Array {
 const TURNS = 4;
 /** A short displacement reaches from the 128th element below a pointer to the 127th above. */
 const [BELOW, ABOVE] = [-128, 127];
-/** Lines of code and of weights that are fetched together. */
+/** Of so many lines that are fetched, these are code and these weights, as there are bytes of both. */
 const [CODE_LINES, WEIGHT_LINES] = [5, 2];
+/** Nonzeros of which an eighth, code and weight, is a line. */
+const FETCH_EVERY = Math.floor((8 * LINE) / (NONZERO_BYTES + 4));
 
 /** Weights of 32 bits each, those that are 0 pruned: floats, or four bytes. */
 export type Matrix = Float32Array | Int32Array;
@@ -108,25 +107,21 @@ export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, s
       a.mov(lineAt, turnedAt);
       a.mov(sumAt, sumsAt);
       a.mov(tilesLeft, tiles);
-      // What comes next is fetched meanwhile, a part with each tile.
-      a.movi(eax, Math.max(1, Math.ceil((nonzeros * NONZERO_BYTES) / (CODE_LINES * LINE))));
-      a.lea(rax, at(rax, tiles), -1);
-      a.xor(edx, edx);
-      a.div(tiles);
-      a.mov(thread, local('ahead'), rax);
       a.lea(codeAhead, rip(after));
       a.lea(weightsAhead, at(weightsAt), 4 * (stream.used + nonzeros));
       const nextTile = a.here();
-      emitPrefetch(a);
+      const fetched = { nonzeros: 0, code: 0, weights: 0 };
       for (let g = 0; g + 1 < ends.length; g++) {
         a.lea(rsi, at(sumAt), (ends[g]! - first) * LINE);
-        emitGroup(a, matrix, n, range, [ends[g]!, ends[g + 1]!], stream);
+        emitGroup(a, matrix, n, range, [ends[g]!, ends[g + 1]!], stream, fetched);
       }
       if (range[1] === k && right === columns.at(-1)) {
         a.movi(rsi, first);
         a.movi(rdx, unitWidth);
         a.call(storeAt);
       }
+      a.addi(codeAhead, fetched.code * LINE);
+      a.addi(weightsAhead, fetched.weights * LINE);
       a.addi(lineAt, k * LINE);
       a.addi(sumAt, unitWidth * LINE);
       a.dec(tilesLeft);
@@ -140,15 +135,19 @@ export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, s
 
 type Range = readonly [from: number, to: number];
 
-function emitPrefetch(a: Assembler): void {
-  a.mov(rcx, thread, local('ahead'));
-  const more = a.here();
-  for (let i = 0; i < CODE_LINES; i++) a.prefetcht1(at(codeAhead), i * LINE);
-  for (let i = 0; i < WEIGHT_LINES; i++) a.prefetcht1(at(weightsAhead), i * LINE);
-  a.addi(codeAhead, CODE_LINES * LINE);
-  a.addi(weightsAhead, WEIGHT_LINES * LINE);
-  a.dec(rcx);
-  a.jnz(more);
+/** How many nonzeros a tile has come by, and lines of what comes next that were fetched meanwhile. */
+interface Fetched {
+  nonzeros: number;
+  code: number;
+  weights: number;
+}
+
+/** Fetches a line now and then, so that eight tiles fetch as much as they use. */
+function emitPrefetch(a: Assembler, fetched: Fetched): void {
+  if (++fetched.nonzeros % FETCH_EVERY !== 0) return;
+  if ((fetched.nonzeros / FETCH_EVERY) % (CODE_LINES + WEIGHT_LINES) < CODE_LINES)
+    a.prefetcht1(at(codeAhead), LINE * fetched.code++);
+  else a.prefetcht1(at(weightsAhead), LINE * fetched.weights++);
 }
 
 /** Adds to the sums at rsi of some columns what a chunk of rows gives. */
@@ -159,6 +158,7 @@ function emitGroup(
   [top, bottom]: Range,
   [left, right]: Range,
   stream: Stream,
+  fetched: Fetched,
 ): void {
   const sums = Array.from({ length: right - left }, (_, i) => zmm(i));
   const isFloat = matrix instanceof Float32Array;
@@ -194,6 +194,7 @@ function emitGroup(
       if (isFloat) a.vfmadd231ps(sum, x, weight, (stream.used - weightBase) * 4, BROADCAST);
       else a.vpdpbusd(sum, x, weight, (stream.used - weightBase) * 4, BROADCAST);
       stream.weights[stream.used++] = value;
+      emitPrefetch(a, fetched);
     }
   }
   for (const [i, sum] of sums.entries()) a.vmovups(at(rsi), i * LINE, sum);
