@@ -2,7 +2,7 @@
 
 import { type Binding, bindShape, type Call, ESPALIER, sizeOf, type Work } from '@espalier/core';
 import { type AttentionGeometry, type AttentionLayout, attentionGeometry, headSizes } from '@espalier/lowering';
-import { isas, type WasmKernel } from '../../kernel.ts';
+import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall } from '../../program.ts';
 import { programOf } from '../elements.ts';
 import { emitAttention, operands, operandWords, plainWords, ROWS } from './emit.ts';
@@ -10,17 +10,17 @@ import type { Variant } from './softmax.ts';
 import { KEYS } from './turn.ts';
 
 /** What a score takes beside the products, in multiply-adds. */
-const SCORE = 30;
+const SCORE = { relaxed: 18, simd: 27 };
 /** What an element of a key takes to be turned, in multiply-adds. */
 const TURN = 4;
 /** Share of the calibrated multiply-adds that the products reach. */
-const EFFICIENCY = 0.85;
+const EFFICIENCY = { relaxed: 1, simd: 0.68 };
 
 /** Bytes of scores that stay in the second-level cache, and queries of a unit at most. */
 const SCORE_BYTES = 2 ** 18;
 const MOST_QUERIES = 96;
 
-function work({ inputs, outputs, attrs }: Call, at: Binding): Work {
+function work({ name }: Isa, { inputs, outputs, attrs }: Call, at: Binding): Work {
   const dims = [...inputs, outputs[0]].map((desc) => (desc ? bindShape(desc.shape, at) : [0]));
   const [q, k, v] = dims.slice(0, 3).map((each) => headSizes(each, attrs['layout'] as AttentionLayout));
   const scores = q!.batch * q!.heads * q!.positions * k!.positions;
@@ -30,7 +30,7 @@ function work({ inputs, outputs, attrs }: Call, at: Binding): Work {
     bytes: 4 * dims.reduce((sum, each) => sum + sizeOf(each), 0),
     resident: 0,
     // Beside the products.
-    other: scores * SCORE + units * k!.positions * q!.size * TURN,
+    other: scores * SCORE[name] + units * k!.positions * q!.size * TURN,
   };
 }
 
@@ -73,10 +73,10 @@ export const attention: readonly WasmKernel[] = isas.map((isa): WasmKernel => {
     domain: ESPALIER,
     requires: isa.requires,
     types: { T: ['float32'], M: ['float32', 'bool'] },
-    work,
+    work: (call, at) => work(isa, call, at),
     law: ({ macs, other, bytes }, rates) =>
       rates['call']! +
-      Math.max((macs / EFFICIENCY + other!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
+      Math.max((macs / EFFICIENCY[isa.name] + other!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
     prepare(call, _constants, engine) {
       const { attrs, inputs } = call;
       const mask = inputs[3]?.dtype;

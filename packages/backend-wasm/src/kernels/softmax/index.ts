@@ -9,7 +9,7 @@ import { emitSoftmaxColumns, stripeWords } from './columns.ts';
 import { emitSoftmaxRows } from './rows.ts';
 
 /** Multiply-adds of an element. */
-const COST = 20;
+const COST = 22;
 
 /** What lies before, along and behind the axis. */
 function extentsOf({ inputs: [x] }: WasmCall, axis: number): [outer: number, extent: number, inner: number] {
