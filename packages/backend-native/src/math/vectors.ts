@@ -49,7 +49,8 @@ export class Vectors {
 
   /** A constant into every lane of a register. */
   fill(dst: Vector, value: number): void {
-    this.a.vbroadcastss(dst, this.a.constant(Float32Array.of(value)));
+    if (Object.is(value, 0)) this.a.vxorps(dst, dst, dst);
+    else this.a.vbroadcastss(dst, this.a.constant(Float32Array.of(value)));
   }
 
   /** `x = min(x, most)`; NaN stays. Clobbers `t`. */

@@ -84,8 +84,11 @@ const PREFETCH = 32;
 /** Sums that hide the latency of a multiply-add. */
 const LEAST_SUMS = 8;
 
-/** Steps of an epilogue that take no more than two temporaries. */
-const brief = new Set(['Add', 'Sub', 'Mul', 'Div', 'Clip', 'Relu', 'HardSwish', 'HardSigmoid', 'LeakyRelu']);
+/** Steps of an epilogue that need few temporaries: how many. */
+const temporaries: Readonly<Record<string, number>> = {
+  ...{ Add: 1, Sub: 1, Mul: 1, Div: 1, Clip: 1, Relu: 1 },
+  ...{ HardSwish: 2, HardSigmoid: 2, LeakyRelu: 2 },
+};
 
 const [vectorsAt, scalarsAt] = [r8, r9];
 const [resultAt, sumAt] = [r8, rdx];
@@ -108,13 +111,15 @@ class Emission {
   private readonly math: Vectors;
   /** The steps of the epilogue need no more registers than a product leaves. */
   private readonly inRegisters: boolean;
+  /** By operand of the epilogue: the register that holds it meanwhile. */
+  private readonly kept = new Map<number, Vector>();
 
   constructor(shape: Shape) {
     this.shape = shape;
     this.isa = shape.isa;
     this.overPixels = shape.lanes === 'pixels';
     this.math = new Vectors(this.a, shape.isa === avx512);
-    this.inRegisters = this.overPixels && shape.epilogue.steps.every(({ op }) => brief.has(op));
+    this.inRegisters = this.overPixels && shape.epilogue.steps.every(({ op }) => op in temporaries);
     this.tile = tileOf(shape.isa, shape.lanes);
     this.vectorBytes = 4 * this.isa.lanes;
     this.panelBytes = 2 * this.vectorBytes;
@@ -499,17 +504,29 @@ class Emission {
     a.bind(done);
   }
 
-  /** Sums that are still in registers, without a way over memory. */
+  /** Sums that are still in registers, without a way over memory; so are operands as far as there is room. */
   private finishRegisters(rows: number, vectors: number, done: Label): void {
+    const { a, isa, kept } = this;
+    const { steps, operands } = this.shape.epilogue;
+    const free = 2 * isa.rows + Math.max(1, ...steps.map(({ op }) => temporaries[op]!));
+    for (const [i, { per }] of operands.entries())
+      if (per !== 'element' && free + kept.size < 2 * isa.rows + 2 + isa.broadcasts)
+        kept.set(i, isa.register(free + kept.size));
+    const keep = (each: 'tensor' | 'channel'): void => {
+      for (const [i, register] of kept) if (operands[i]!.per === each) a.vbroadcastss(register, at(operandsAt[i]!));
+    };
     this.wholeOrPart(vectors, (masked) => {
       this.locateRows();
+      keep('tensor');
       for (let r = 0; r < rows; r++) {
         if (r > 0) this.nextRow();
+        keep('channel');
         for (let v = 0; v < vectors; v++)
-          this.store(this.isa.register(r * vectors + v), v, 2 * this.isa.rows, masked && v === vectors - 1);
+          this.store(isa.register(r * vectors + v), v, 2 * isa.rows, masked && v === vectors - 1);
       }
-      this.a.jmp(done);
+      a.jmp(done);
     });
+    kept.clear();
   }
 
   /** Code for tiles whose last vector is whole, and for others, where there are such. Changes rax, rcx. */
@@ -595,7 +612,9 @@ class Emission {
       const found = operands.findIndex((operand) => operand.input === input);
       if (found < 0) return false;
       const address: Address = at(operandsAt[found]!);
-      if (operands[found]!.per === 'element') isa.load(a, dst, address, v * this.vectorBytes, masked);
+      const register = this.kept.get(found);
+      if (register !== undefined) a.vmovaps(dst, register);
+      else if (operands[found]!.per === 'element') isa.load(a, dst, address, v * this.vectorBytes, masked);
       else a.vbroadcastss(dst, address);
       return true;
     });

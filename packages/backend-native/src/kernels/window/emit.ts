@@ -55,8 +55,8 @@ export interface Shape {
 
 /** Multiply-adds of a vector of some rows, at most. */
 const MOST_UNROLLED = 256;
-/** Registers of elements, of temporaries, and of weights, with AVX-512 as many. */
-const [ELEMENT, TEMPORARY, WEIGHT] = [4, 5, 14];
+/** Registers of elements, of temporaries, of operands that are kept, and of weights, with AVX-512 as many. */
+const [ELEMENT, TEMPORARY, KEPT, WEIGHT] = [4, 5, 11, 14];
 const WEIGHTS = 32 - WEIGHT;
 
 /** Addresses of the epilogue's operands: for the plane, or as far as they are from the result. */
@@ -82,6 +82,8 @@ class Emission {
   private readonly band: Band;
   private readonly taps: number;
   private readonly keepsWeights: boolean;
+  /** By operand of the epilogue that is the same for a whole plane: the register that holds it. */
+  private readonly kept = new Map<number, Vector>();
 
   constructor(shape: Shape) {
     this.shape = shape;
@@ -89,6 +91,9 @@ class Emission {
     const fill = shape.fold === 'greatest' ? Number.NEGATIVE_INFINITY : 0;
     this.band = { isa: shape.isa, stride: shape.strides[1], fill };
     this.taps = shape.kernel[0] * shape.kernel[1];
+    for (const [i, { per }] of shape.epilogue.operands.entries())
+      if (per !== 'element' && KEPT + this.kept.size < WEIGHT)
+        this.kept.set(i, shape.isa.register(KEPT + this.kept.size));
     this.keepsWeights = shape.isa === avx512 && this.taps <= WEIGHTS;
   }
 
@@ -238,6 +243,7 @@ class Emission {
       if (per === 'channel') a.lea(address, at(address, rdx, 4));
       else if (per === 'element') a.sub(address, args, argument('y'));
     }
+    for (const [i, register] of this.kept) a.vbroadcastss(register, at(operandsAt[i]!));
     a.mov(rowAt, args, argument('band'));
     a.add(rowAt, rbx);
     if (shape.fold !== 'product') return;
@@ -402,9 +408,11 @@ class Emission {
       emitSteps(math, steps, isa.register(r), t, (dst, input) => {
         const found = operands.findIndex((operand) => operand.input === input);
         if (found < 0) return false;
+        const register = this.kept.get(found);
         const isEach = operands[found]!.per === 'element';
         const address: Address = isEach ? at(to, operandsAt[found]!) : at(operandsAt[found]!);
-        if (isEach) isa.load(a, dst, address, 0, masked);
+        if (register !== undefined) a.vmovaps(dst, register);
+        else if (isEach) isa.load(a, dst, address, 0, masked);
         else a.vbroadcastss(dst, address);
         return true;
       });
