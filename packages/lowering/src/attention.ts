@@ -1,6 +1,6 @@
 /** Attention's sizes, and how far rows of its operands are apart. */
 
-import { broadcastShapes, broadcastStrides, EspalierError, formatShape, sizeOf } from '@espalier/core';
+import { broadcastShapes, broadcastStrides, EspalierError, formatShape } from '@espalier/core';
 
 type Dims = readonly number[];
 
