@@ -6,10 +6,13 @@ import { type Expr, type V128, Vectors } from '../../vectors.ts';
 import { forEach, keep, limit, WORD, wordsAt } from '../arguments.ts';
 import { doSteps } from '../epilogue.ts';
 import type { Epilogue } from './epilogue.ts';
+import { emitWiden, type Quantized } from './quantized.ts';
 import { callTile, emitTiles, storeSome, type TileShape } from './tile.ts';
 
 /** What code depends on. */
 export interface Product extends TileShape, Epilogue {
+  /** Where weights of 8 bits are widened on the way, a panel at a time. */
+  readonly quantized: Quantized | null;
   /** Rows of the largest tile. */
   readonly rows: number;
 }
@@ -38,12 +41,17 @@ export const words = [
 export type ArgumentWord = (typeof words)[number];
 
 /** Bytes of a thread's tile. */
-export const tileBytes = ({ rows, vectors }: Pick<Product, 'rows' | 'vectors'>): number => 16 * rows * vectors;
+const tileBytes = ({ rows, vectors }: Product): number => 64 * Math.ceil((16 * rows * vectors) / 64);
+
+/** Bytes of scratch memory of a thread: a tile, and a widened panel. */
+export const threadBytes = (product: Product): number =>
+  tileBytes(product) + 64 * Math.ceil((16 * product.vectors * (product.quantized?.k ?? 0)) / 64);
 
 export function emitProduct(module: ModuleBuilder, product: Product): Body {
   const { rows, vectors, operands } = product;
   const tiles = emitTiles(module, product, rows);
   const finish = emitFinish(module, product);
+  const widen = product.quantized && emitWiden(module, product.quantized);
   const panelColumns = 4 * vectors;
   return (f, args, unit, thread) => {
     const word = wordsAt(f, args, words);
@@ -80,6 +88,11 @@ export function emitProduct(module: ModuleBuilder, product: Product): Body {
       panel.set(firstPanel.get());
       forEach(f, panel, lastPanel, () => {
         const source = keep(f, f.i32_add(b.get(), f.i32_mul(panel.get(), bPanel!.get())));
+        if (widen) {
+          const widened = keep(f, f.i32_add(scratch.get(), f.i32_const(tileBytes(product))));
+          f.call(widen, widened.get(), source.get());
+          source.set(widened.get());
+        }
         const column = keep(f, f.i32_mul(panel.get(), f.i32_const(4 * panelColumns)));
         const columns = keep(
           f,

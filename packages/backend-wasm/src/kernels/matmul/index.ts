@@ -1,4 +1,7 @@
-/** Dense products of float32: with weights packed beforehand, and of two tensors that are both known only when running. */
+/**
+ * Dense products of float32: with weights packed beforehand, in float32 or in 8 bits, and of two tensors that are both known only when
+ * running.
+ */
 
 import {
   type Binding,
@@ -6,6 +9,7 @@ import {
   type Call,
   type Constants,
   type Dim,
+  ESPALIER,
   isRejection,
   type Rejection,
   runGenerator,
@@ -18,9 +22,10 @@ import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmBuffer } from '../../memory.ts';
 import type { WasmCall, WasmProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
-import { emitProduct, type Product, tileBytes, words } from './emit.ts';
+import { emitProduct, type Product, threadBytes, words } from './emit.ts';
 import { type Epilogue, epilogueOf } from './epilogue.ts';
 import { packedBytes, packPanels } from './pack.ts';
+import { packQuantized, panelBytes, type Quantized, quantizedOf } from './quantized.ts';
 
 /** The largest register tile: all that 15 registers hold beside an element of A and a row of the panel. */
 const TILE = { rows: 6, vectors: 2 } as const;
@@ -30,46 +35,68 @@ const EFFICIENCY = 1;
 /** What a tile costs beside its rows, in rows. */
 const TILE_ROWS = 0.3;
 
+/** What widening a panel costs, in rows of a product, once for so many rows. */
+const WIDENING = { rows: 3, once: 96 };
+
 /** Products whose second operand is stored in one way. */
-interface Kind {
+interface Kind extends Pick<WasmKernel, 'op' | 'domain' | 'types'> {
   readonly label: string;
-  readonly isConstant: boolean;
-  reject(constants: Constants): Rejection | undefined;
+  /** Inputs that are packed. */
+  readonly packed: readonly number[];
+  /** How weights of 8 bits are packed, null where they are not, or why it cannot be. */
+  source(call: Call, constants: Constants): Quantized | null | Rejection;
 }
 
+const float32 = { op: 'MatMul', types: { T: ['float32'] } } as const;
 const dense: Kind = {
+  ...float32,
   label: 'f32_dense',
-  isConstant: true,
-  reject([, constant]) {
+  packed: [1],
+  source(_, [, constant]) {
     if (!constant) return { reason: 'the second matrix is not constant' };
     const { dims, size } = constant.tensor;
-    return sizeOf(dims.slice(-2)) === size ? undefined : { reason: 'the constant is more than one matrix' };
+    return sizeOf(dims.slice(-2)) === size ? null : { reason: 'the constant is more than one matrix' };
   },
 };
-const variable: Kind = { label: 'f32_variable', isConstant: false, reject: () => undefined };
+const variable: Kind = { ...float32, label: 'f32_variable', packed: [], source: () => null };
+const quantized: Kind = {
+  op: 'DequantizeMatMul',
+  domain: ESPALIER,
+  types: { T: ['float32'], W: ['int8', 'uint8'] },
+  label: 'f32i8_dense',
+  packed: [1, 2, 3],
+  source: quantizedOf,
+};
+
+/** Bytes of the packed weights. */
+const weightBytes = (source: Quantized | null, k: number, n: number): number =>
+  source ? Math.ceil(n / WIDTH) * panelBytes(source, WIDTH) : packedBytes(k, n, WIDTH);
 
 function row(isa: Isa, kind: Kind): WasmKernel {
   const name = `matmul_${kind.label}_${TILE.rows}x${WIDTH}__${isa.name}`;
   return {
     name,
-    op: 'MatMul',
+    op: kind.op,
+    ...(kind.domain ? { domain: kind.domain } : {}),
     requires: isa.requires,
-    types: { T: ['float32'] },
+    types: kind.types!,
     fuses: epilogueSteps,
     work(call, at, constants) {
       const epilogue = epilogueOf(call);
       if (isRejection(epilogue)) return epilogue;
-      const rejection = kind.reject(constants);
-      if (rejection) return rejection;
+      const source = kind.source(call, constants);
+      if (source && 'reason' in source) return source;
       const [k, n] = weightShape(call, at);
       const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / Math.max(1, n);
       const tensors = [call.inputs[0], call.outputs[0], ...epilogue.operands.map((o) => call.inputs[o.input])];
-      const weights = kind.isConstant ? packedBytes(k, n, WIDTH) : 4 * sizeOf(bindShape(call.inputs[1]!.shape, at));
-      const tileRows = rows + TILE_ROWS * Math.ceil(rows / TILE.rows);
+      const isPacked = kind.packed.length > 0;
+      const weights = isPacked ? weightBytes(source, k, n) : 4 * sizeOf(bindShape(call.inputs[1]!.shape, at));
+      const widening = source ? WIDENING.rows * Math.ceil(rows / WIDENING.once) : 0;
+      const tileRows = rows + TILE_ROWS * Math.ceil(rows / TILE.rows) + widening;
       return {
         macs: rows * n * k,
         bytes: weights + 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
-        resident: kind.isConstant ? weights : 0,
+        resident: isPacked ? weights : 0,
         // What the tiles multiply, padding included.
         tiled: tileRows * Math.ceil(n / WIDTH) * WIDTH * k,
       };
@@ -99,24 +126,25 @@ async function prepare(
     ...epilogue,
     isRelaxed: isa.isRelaxed,
     k: knownDepth(call),
-    inRows: !kind.isConstant,
+    inRows: kind.packed.length === 0,
+    quantized: kind.source(call, constants) as Quantized | null,
   };
   const code = await engine.code.load(name, product, emitProduct);
   let panels: WasmBuffer | undefined;
   try {
-    panels = kind.isConstant ? await pack(call, constants, engine) : undefined;
+    panels = product.inRows ? undefined : await pack(product.quantized, call, constants, engine);
   } catch (error) {
     code.release();
     throw error;
   }
   return {
     resident: code.bytes + (panels?.bytes ?? 0),
-    packed: panels ? [1] : [],
+    packed: kind.packed.filter((i) => constants[i]),
     phases: [
       {
         code,
-        units: (bound) => layOut(kind, product, constants, bound).units,
-        args: (bound) => layOut(kind, product, constants, bound).args(bound.scratch, panels?.address),
+        units: (bound) => layOut(product, constants, bound).units,
+        args: (bound) => layOut(product, constants, bound).args(bound.scratch, panels?.address),
       },
     ],
     scratch: ({ threads }) => threads * threadBytes(product),
@@ -133,28 +161,33 @@ function knownDepth({ inputs: [a] }: Call): number | null {
   return typeof last === 'number' ? last : null;
 }
 
-const threadBytes = (product: Product): number => Math.ceil(tileBytes(product) / 64) * 64;
-
-async function pack(call: Call, constants: Constants, { memory }: Engine): Promise<WasmBuffer> {
+async function pack(
+  source: Quantized | null,
+  call: Call,
+  constants: Constants,
+  { memory }: Engine,
+): Promise<WasmBuffer> {
   const [k, n] = weightShape(call, {});
-  const panels = memory.alloc(packedBytes(k, n, WIDTH));
+  const panels = memory.alloc(weightBytes(source, k, n));
   const floats = (): Float32Array => {
     const { buffer, byteOffset } = memory.view(panels);
     return new Float32Array(buffer, byteOffset, panels.bytes / 4);
   };
-  await runGenerator(packPanels(constants[1]!.tensor.data as Float32Array, k, n, WIDTH, floats), new Slicer());
+  const packing = source
+    ? packQuantized(source, call, constants, WIDTH, () => memory.view(panels))
+    : packPanels(constants[1]!.tensor.data as Float32Array, k, n, WIDTH, floats);
+  await runGenerator(packing, new Slicer());
   return panels;
 }
 
 /** What follows from the sizes of a call. */
 function layOut(
-  kind: Kind,
   product: Product,
   constants: Constants,
   { inputs, outputs, threads }: Omit<WasmCall, 'scratch'>,
 ): { readonly units: number; args(scratch: number, panels: number | undefined): number[] } {
   const others = product.operands.map(({ input }) => inputs[input]!);
-  const b = kind.isConstant ? constants[1]!.tensor.dims : inputs[1]!.dims;
+  const b = product.inRows ? inputs[1]!.dims : constants[1]!.tensor.dims;
   const found = geometry(
     inputs[0]!.dims,
     b,
@@ -169,8 +202,8 @@ function layOut(
       const values = {
         ...cut,
         ...{ scratch, k, batch, threadBytes: threadBytes(product), aRow: 4 * k, cRow: 4 * n },
-        bRow: 4 * (kind.isConstant ? WIDTH : n),
-        bPanel: 4 * WIDTH * (kind.isConstant ? k : 1),
+        bRow: 4 * (product.inRows ? n : WIDTH),
+        bPanel: product.quantized ? panelBytes(product.quantized, WIDTH) : 4 * WIDTH * (product.inRows ? 1 : k),
       };
       const starts = [inputs[0]!.address, panels ?? inputs[1]!.address, outputs[0]!.address];
       const matrices = Array.from({ length: m * n > 0 ? batch : 0 }, (_, i) =>
@@ -181,4 +214,6 @@ function layOut(
   };
 }
 
-export const matmul: readonly WasmKernel[] = isas.flatMap((isa) => [dense, variable].map((kind) => row(isa, kind)));
+export const matmul: readonly WasmKernel[] = isas.flatMap((isa) =>
+  [dense, variable, quantized].map((kind) => row(isa, kind)),
+);
