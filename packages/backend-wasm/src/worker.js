@@ -88,3 +88,6 @@ function receive(message) {
 if (port === globalThis) globalThis.onmessage = ({ data }) => receive(data);
 else port.on('message', receive);
 port.postMessage({ kind: 'ready' });
+
+// Without an export the file would be taken for a script.
+export { port };

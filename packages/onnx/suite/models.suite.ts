@@ -29,7 +29,7 @@ for (const [name, outputs] of Object.entries(models)) {
       return [output, `${dtype} ${shape}`];
     });
     expect(Object.fromEntries(found)).toEqual(outputs);
-    const large = [...graph.constants.values()].filter(({ size }) => size > 1000);
+    const large = [...graph.constants.values()].filter(({ bytes }) => bytes.byteLength > 4096);
     expect(new Set(large.map(({ bytes }) => bytes.buffer)).size).toBe(1);
   });
 
