@@ -1,10 +1,10 @@
 /** Element by element ops, softmax and layer normalisation against the scalar backend, at both widths and with guard pages. */
 
 import { type Attributes, type Node, Tensor, UnsupportedError } from '@espalier/core';
+import { walk } from '@espalier/lowering';
 import { expect, it } from 'vitest';
 import { normalization } from '../src/kernels/normalization/index.ts';
 import { pointwise } from '../src/kernels/pointwise/index.ts';
-import { walk } from '../src/kernels/pointwise/walk.ts';
 import { softmax } from '../src/kernels/softmax/index.ts';
 import { describeKernels } from './kernels.ts';
 

@@ -19,8 +19,6 @@ import {
   rsp,
 } from '@espalier/x64';
 
-export { type Axis, mergeAxes } from '@espalier/lowering';
-
 /** Axes around rows that a walk may have at most. */
 export const MOST_AXES = 24;
 

@@ -15,6 +15,7 @@ import {
   Slicer,
   sizeOf,
 } from '@espalier/core';
+import { geometry, partition } from '@espalier/lowering';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
@@ -31,7 +32,6 @@ import {
   scratchOf,
 } from './emit.ts';
 import { type Epilogue, epilogueOf, fuses } from './epilogue.ts';
-import { geometry, partition } from './geometry.ts';
 import { avx2, avx512, type Isa, panelWidth } from './isa.ts';
 import { narrowBytes, narrowLayout, packNarrow } from './narrow.ts';
 import { packedBytes, packPanels } from './pack.ts';

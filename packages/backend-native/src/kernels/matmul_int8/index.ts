@@ -16,6 +16,7 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
+import { geometry, type Partition, partition } from '@espalier/lowering';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
@@ -23,7 +24,6 @@ import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import type { LevelType } from '../levels.ts';
 import { type Epilogue, epilogueOf, fuses, quantizedType } from '../matmul/epilogue.ts';
-import { geometry, type Partition, partition } from '../matmul/geometry.ts';
 import { argumentWords, emitProduct, panelKinds, rowBytes, threadBytes } from './emit.ts';
 import { type Finish, resultBytes } from './finish.ts';
 import { amx, avx2widened, avx512vnni, type DotIsa, panelColumns, vnni256 } from './isa.ts';

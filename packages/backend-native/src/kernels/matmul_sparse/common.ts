@@ -1,13 +1,13 @@
 /** What the sparse products have in common: which epilogues they do, how many tiles a unit takes, their program. */
 
 import { type Call, type Constant, dim, isRejection, type Rejection, sizeOf, type Tensor } from '@espalier/core';
+import { geometry } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import { type Epilogue, epilogueOf } from '../matmul/epilogue.ts';
-import { geometry } from '../matmul/geometry.ts';
 import { type Cut, groupsOf } from './cut.ts';
 import { type Argument, argumentWords } from './frame.ts';
 import { turnWords } from './turn.ts';
@@ -81,8 +81,7 @@ export interface SparseProgram {
   /** What turns A, and what does a unit; then anything. */
   readonly code: LoadedCode;
   readonly buffer: NativeBuffer;
-  /** Where in the buffer are weights, parameters of columns, and entries of units. */
-  readonly weightsAt: number;
+  /** Where in the buffer, behind the weights, are parameters of columns and entries of units. */
   readonly columnsAt: number;
   readonly entriesAt: number;
 }
@@ -137,7 +136,7 @@ export function programOf(shape: SparseProgram, { memory }: Engine): NativeProgr
           const words: Record<Argument, number> = {
             ...{ tiles, tilesPerUnit, units: shape.units, rows, turned: scratch, tileBytes },
             ...{ scratch: scratch + turnedBytes, threadBytes },
-            ...{ entries: buffer.address + shape.entriesAt, weights: buffer.address + shape.weightsAt },
+            ...{ entries: buffer.address + shape.entriesAt, weights: buffer.address },
             columns: buffer.address + shape.columnsAt,
             ...{ aScale: optional(shape.aScale), aZero: optional(shape.aZero) },
             ...{ c: outputs[0]!.address, cRow: shape.resultBytes * n },

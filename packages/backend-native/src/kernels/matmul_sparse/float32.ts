@@ -80,7 +80,7 @@ export const stream: NativeKernel = {
           resultBytes: 4,
         },
         threadBytes: (tiles) => SUMS_AT + (tiles * unitColumns(cut) + SIDE) * LINE,
-        ...{ epilogue, a: 0, packed: [1], code, buffer, weightsAt: 0, columnsAt: 0, entriesAt },
+        ...{ epilogue, a: 0, packed: [1], code, buffer, columnsAt: 0, entriesAt },
       },
       engine,
     );

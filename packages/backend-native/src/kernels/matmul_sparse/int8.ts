@@ -134,7 +134,7 @@ export const quads: NativeKernel = {
       {
         ...{ ...program, units, tileRows: BYTE_ROWS, tileBytes: byteTile(k), elementBytes: 1 },
         threadBytes: () => SUMS_AT + QUADS_SUMS + LINE * LINE,
-        ...{ code, buffer, weightsAt: 0, columnsAt, entriesAt },
+        ...{ code, buffer, columnsAt, entriesAt },
       },
       engine,
     );
@@ -200,7 +200,7 @@ export const blocks: NativeKernel = {
       {
         ...{ ...program, units: cut.units.length, tileRows: SIDE, tileBytes: (k / BLOCK) * LINE, elementBytes: 1 },
         threadBytes: (tiles) => SUMS_AT + (tiles * unitColumns(cut) + SIDE) * LINE,
-        ...{ code, buffer, weightsAt: 0, columnsAt, entriesAt },
+        ...{ code, buffer, columnsAt, entriesAt },
       },
       engine,
     );

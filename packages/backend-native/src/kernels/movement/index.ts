@@ -20,6 +20,7 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
+import { type Rearrangement, rearrangements } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
@@ -30,7 +31,6 @@ import { MOST_AXES } from '../walk.ts';
 import { type MovementCode, movementCode } from './code.ts';
 import { type IndexedWord, indexedWords } from './indexed.ts';
 import { type Copy, copyOf, costOf, type Piece } from './pieces.ts';
-import { type Rearrangement, rearrangements } from './rearrange.ts';
 
 type Width = (typeof widths)[number];
 

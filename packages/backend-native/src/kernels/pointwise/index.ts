@@ -11,6 +11,7 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
+import { walk } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall } from '../../program.ts';
 import { type Cost, programOf, tensorBytes } from '../elements.ts';
@@ -24,7 +25,6 @@ import { floatOps } from './float.ts';
 import { integerOps } from './integer.ts';
 import { logicOps } from './logic.ts';
 import type { Pointwise } from './op.ts';
-import { walk } from './walk.ts';
 
 type Width = (typeof widths)[number];
 

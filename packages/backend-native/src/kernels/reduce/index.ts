@@ -11,11 +11,12 @@ import {
   sizeOf,
   stridesOf,
 } from '@espalier/core';
+import { type Axis, mergeAxes } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall } from '../../program.ts';
 import { programOf, tensorBytes } from '../elements.ts';
 import { unitElements, widths } from '../row.ts';
-import { type Axis, MOST_AXES, mergeAxes, walkArgs } from '../walk.ts';
+import { MOST_AXES, walkArgs } from '../walk.ts';
 import { emitReduction, MOST_FOLDED } from './emit.ts';
 import { type Reduction, reductions } from './functions.ts';
 

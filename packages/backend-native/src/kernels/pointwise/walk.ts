@@ -1,3 +1,0 @@
-/** Walks over operands that broadcast together. */
-
-export { checkFits, walk } from '@espalier/lowering';
