@@ -116,6 +116,19 @@ describeKernels('kernels that move elements', movement, 4, ({ native, knowing, j
     await same('Gather', [counted([500, 385]), ints(Array.from({ length: 1000 }, (_, i) => (i * 37) % 500))]);
   });
 
+  it.each(['reflect', 'edge', 'wrap'])(
+    'pads by %s, further than the axis is long, and what negative pads leave',
+    async (mode) => {
+      for (const type of ['float32', 'uint8'] as const) {
+        await same('Pad', [counted([1, 576], type), ints([0, 0, 0, 64])], { mode });
+        await same('Pad', [counted([3, 40, 37], type), ints([0, 3, 20, 2, 1, 30])], { mode });
+        await same('Pad', [counted([2, 5], type), ints([0, 13, 0, 17])], { mode });
+        await same('Pad', [counted([1, 1, 4], type), ints([1, 2, 0, 0, 3, 9])], { mode });
+        await same('Pad', [counted([30, 20], type), ints([-3, 4, 5, -6])], { mode });
+      }
+    },
+  );
+
   it('says which index is out of range', async () => {
     const data = counted([3, 5]);
     for (const [op, indices, attrs] of [

@@ -251,20 +251,87 @@ function padded(
   return [...around, { extents: inner, to: shifted(whole(y), start, size), from: shifted(whole(x), cut, size) }];
 }
 
+/** Elements of an axis that follow one another, of the result and, forwards, backwards or the same again, of the input. */
+interface Run {
+  readonly to: number;
+  readonly from: number;
+  readonly step: number;
+  readonly count: number;
+}
+
+/** How an axis of `n` elements goes on `before` it and behind, to `total` in all. */
+function runsOf(mode: string, n: number, before: number, total: number): readonly Run[] {
+  if (total > 0 && n === 0)
+    throw new EspalierError('SHAPE_MISMATCH', `an axis without elements cannot be padded to ${total} by "${mode}"`);
+  const runs: Run[] = [];
+  const period = mode === 'reflect' ? Math.max(1, 2 * (n - 1)) : n;
+  for (let to = 0; to < total; to += runs.at(-1)!.count) {
+    const place = to - before;
+    const position = place - period * Math.floor(place / period);
+    const run =
+      mode === 'edge'
+        ? place < 0
+          ? { from: 0, step: 0, count: before - to }
+          : place < n
+            ? { from: place, step: 1, count: n - place }
+            : { from: n - 1, step: 0, count: total - to }
+        : position < n
+          ? { from: position, step: 1, count: n - position }
+          : { from: period - position, step: -1, count: period - position };
+    runs.push({ to, ...run, count: Math.min(run.count, total - to) });
+  }
+  return runs;
+}
+
+/** What stands around the input comes from it, from what negative pads left of it. */
+function continued(
+  x: BoundOperand,
+  y: BoundOperand,
+  [before, after]: readonly [readonly number[], readonly number[]],
+  size: number,
+  mode: string,
+): readonly Piece[] {
+  const cut = before.map((b) => Math.max(0, -b));
+  let chosen: readonly (readonly Run[])[] = [[]];
+  for (const [axis, total] of y.dims.entries()) {
+    const left = Math.max(0, x.dims[axis]! - cut[axis]! - Math.max(0, -after[axis]!));
+    const runs = runsOf(mode, left, Math.max(0, before[axis]!), total);
+    chosen = chosen.flatMap((outer) => runs.map((run) => [...outer, run]));
+  }
+  const [to, from] = [whole(y), shifted(whole(x), cut, size)];
+  return chosen.map((runs) => {
+    const source = shifted(
+      from,
+      runs.map((run) => run.from),
+      size,
+    );
+    return {
+      extents: runs.map((run) => run.count),
+      to: shifted(
+        to,
+        runs.map((run) => run.to),
+        size,
+      ),
+      from: { ...source, strides: source.strides.map((stride, axis) => stride * runs[axis]!.step) },
+    };
+  });
+}
+
 const pad: Rearrangement = {
   op: 'Pad',
-  reject: (call, constants) =>
-    call.attrs['mode'] === 'constant'
-      ? needs([1, 'pads'], [3, 'axes'])(call, constants)
-      : `its mode is ${call.attrs['mode']}`,
-  pieces({ inputs: [x, , value], outputs: [y] }, _, constants, size, filler) {
+  reject: needs([1, 'pads'], [3, 'axes']),
+  pieces({ inputs: [x, , value], outputs: [y] }, { attrs }, constants, size, filler) {
     const pads = integers(constants, 1)!;
     const axes = integers(constants, 3) ?? x!.dims.map((_, axis) => axis);
-    const before = x!.dims.map(() => 0);
+    const [before, after] = [x!.dims.map(() => 0), x!.dims.map(() => 0)];
     axes.forEach((axis, i) => {
       before[normalizeAxis(axis, before.length)] = pads[i]!;
+      after[normalizeAxis(axis, before.length)] = pads[axes.length + i]!;
     });
-    return padded(x!, y!, before, size, value?.address ?? filler);
+    const mode = attrs['mode'] as string;
+    return mode === 'constant'
+      ? padded(x!, y!, before, size, value?.address ?? filler)
+      : continued(x!, y!, [before, after], size, mode);
   },
 };
 

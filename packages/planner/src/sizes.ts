@@ -2,7 +2,7 @@
 
 import { type Binding, bindShape, type Dim, dim, EspalierError, type Graph, type Inferred } from '@espalier/core';
 
-/** Tried in this order until every shape of the graph makes sense: pictures and sequences differ in what they allow. */
+/** Tried in this order until every shape of the graph makes sense and has elements: pictures and sequences differ in what they allow. */
 const guesses = [128, 224, 64, 32, 256, 16, 512, 8, 1];
 
 /** Sizes that only a run can tell are counts of something found in the data: small ones. */
@@ -29,6 +29,7 @@ export function representativeSizes(
       );
   }
   let failure: unknown;
+  let possible: Binding | undefined;
   for (const guess of guesses) {
     const at = Object.fromEntries(
       [...symbols]
@@ -36,12 +37,13 @@ export function representativeSizes(
         .map((s) => [s, expected[s] ?? (leading.has(s) ? 1 : fresh.has(s) ? Math.min(guess, FOUND) : guess)]),
     );
     try {
-      for (const shape of shapes) bindShape(shape, at);
-      return at;
+      if (shapes.every((shape) => !bindShape(shape, at).includes(0))) return at;
+      possible ??= at;
     } catch (error) {
       failure = error;
     }
   }
+  if (possible) return possible;
   const said = JSON.stringify(expected);
   throw new EspalierError(
     'BAD_INPUT',

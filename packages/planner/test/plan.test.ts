@@ -116,6 +116,31 @@ describe('planGraph', () => {
     ]);
   });
 
+  it('is made for sizes at which every value has elements, where there are such', async () => {
+    const ints = (value: number): Tensor => new Tensor('int64', [value], [1]);
+    const sliced = (end: number): Graph => ({
+      ...model,
+      inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 'length'] }],
+      nodes: [
+        { name: 'rest', op: 'Slice', domain: '', inputs: ['x', 'start', 'end', 'axis'], outputs: ['z'], attrs: {} },
+      ],
+      constants: new Map([
+        ['start', ints(200)],
+        ['end', ints(end)],
+        ['axis', ints(1)],
+      ]),
+    });
+    const only = backend('only', [priced('Slice', 'slice')]);
+    const sizes = async (end: number) =>
+      (
+        await planGraph(sliced(end), {
+          ...{ backends: [only], profile: profile({ only: rate(1e9) }), ops: onnxOps, disable: [] },
+        })
+      ).plan.sizes;
+    expect(await sizes(300)).toEqual({ batch: 1, length: 224 });
+    expect(await sizes(100)).toEqual({ batch: 1, length: 128 });
+  });
+
   it('refuses sizes for dimensions that the model does not have', async () => {
     await expect(plan([slow], { slow: rate(1e9) }, { expect: { bach: 3 } })).rejects.toThrow(
       /no dimension "bach"; it has: batch/,
