@@ -34,7 +34,7 @@ export interface SessionRunOptions {
   onNode?(timing: NodeTiming): void;
 }
 
-/** Outputs to compute: their names, or an object that has them as keys. */
+/** Outputs to compute: their names, or an object that has them as keys (one without keys asks for all). */
 export type Fetches = readonly string[] | Readonly<Record<string, unknown>>;
 
 export interface Session {
@@ -112,7 +112,7 @@ export function createSession(executable: Executable, release: () => void): Sess
       third?: SessionRunOptions,
     ) {
       if (disposed) throw new EspalierError('DISPOSED', 'this session was disposed: load the model again');
-      const [fetches, options] = isOptions(second) ? [undefined, second] : [second, third ?? {}];
+      const [fetches, options] = isOptions(second) ? [undefined, { ...second, ...third }] : [second, third ?? {}];
       const names =
         fetches === undefined
           ? graph.outputs
@@ -145,7 +145,6 @@ function isOptions(value: Fetches | SessionRunOptions | undefined): value is Ses
   return (
     value !== undefined &&
     !Array.isArray(value) &&
-    Object.keys(value).length > 0 &&
     Object.keys(value).every((key) => key === 'signal' || key === 'onNode')
   );
 }

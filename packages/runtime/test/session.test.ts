@@ -99,6 +99,10 @@ describe('sessions', () => {
     expect(Object.keys(await session.run({ x }, ['b']))).toEqual(['b']);
     expect(Object.keys(await session.run({ x }, { a: null }))).toEqual(['a']);
     expect(Object.keys(await session.run({ x }))).toEqual(['a', 'b']);
+    expect(Object.keys(await session.run({ x }, {}))).toEqual(['a', 'b']);
+    expect(Object.keys(await session.run({ x }, []))).toEqual([]);
+    const aborted = { signal: AbortSignal.abort() };
+    await expect(session.run({ x }, {}, aborted)).rejects.toMatchObject({ code: 'ABORTED' });
     await expect(session.run({ x }, ['c'])).rejects.toThrow(/no output "c"; its outputs are: a, b/);
   });
 
