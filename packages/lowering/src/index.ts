@@ -8,7 +8,17 @@ export {
   type HeadSizes,
   headSizes,
 } from './attention.ts';
+export {
+  type Convolution,
+  convolutionOf,
+  depthwiseOf,
+  insideOf,
+  poolOf,
+  type Windows,
+  windowsOf,
+} from './convolution.ts';
 export { type Geometry, geometry, type Partition, partition } from './geometry.ts';
+export { checkPlaneOperands, type PlaneEpilogue, type PlaneOperand, planeEpilogue } from './planes.ts';
 export {
   type BoundCall,
   type BoundOperand,

@@ -3,6 +3,7 @@
  * channels at a time, and multiplied by the packed filters in register tiles; sums go through the epilogue into the result.
  */
 
+import type { Convolution, PlaneEpilogue } from '@espalier/lowering';
 import {
   type Address,
   Assembler,
@@ -33,7 +34,6 @@ import { ACTIVATION_TEMPORARIES } from '../activations.ts';
 import { emitSteps } from '../epilogue.ts';
 import { avx512, type Isa, panelWidth } from '../matmul/isa.ts';
 import { emitSquare, SIDE } from '../matmul_sparse/square.ts';
-import type { Epilogue } from './epilogue.ts';
 import {
   type Argument,
   args,
@@ -46,7 +46,6 @@ import {
   thread,
 } from './frame.ts';
 import { emitGather } from './gather.ts';
-import type { Convolution } from './windows.ts';
 
 /**
  * What stands in the lanes of a vector: pixels, each multiplied by a filter's broadcast weight; or filters, multiplied by a broadcast
@@ -74,7 +73,7 @@ export interface Shape {
   readonly conv: Convolution;
   /** Of an image of the result, where it is known. */
   readonly pixels: number | undefined;
-  readonly epilogue: Epilogue;
+  readonly epilogue: PlaneEpilogue;
 }
 
 /** Steps of the sum in a round of the loop. */

@@ -3,6 +3,7 @@
  * zeros where a tap lies outside. Where taps lie is worked out once for all channels, as pieces of rows.
  */
 
+import type { Convolution } from '@espalier/lowering';
 import {
   type Assembler,
   at,
@@ -31,7 +32,6 @@ import {
 } from '@espalier/x64';
 import { avx512, type Isa } from '../matmul/isa.ts';
 import { args, argument, local, PIECE, SEGMENT, segmentWords, type Tile, tapWords, thread } from './frame.ts';
-import type { Convolution } from './windows.ts';
 
 const segment = (name: (typeof segmentWords)[number]): number => 8 * segmentWords.indexOf(name);
 const tap = (name: (typeof tapWords)[number]): number => 8 * tapWords.indexOf(name);

@@ -11,6 +11,16 @@ import {
   sizeOf,
   type Work,
 } from '@espalier/core';
+import {
+  type Convolution,
+  checkPlaneOperands,
+  convolutionOf,
+  insideOf,
+  type PlaneEpilogue,
+  planeEpilogue,
+  type Windows,
+  windowsOf,
+} from '@espalier/lowering';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
@@ -20,10 +30,8 @@ import { epilogueSteps } from '../epilogue.ts';
 import { streamedBytes } from '../matmul/index.ts';
 import { avx2, avx512, type Isa, panelWidth } from '../matmul/isa.ts';
 import { blocksOf, emitConvolution, type Lanes, tileOf } from './emit.ts';
-import { checkOperands, type Epilogue, epilogueOf } from './epilogue.ts';
 import { argumentWords, scratchLayout, sumBytes } from './frame.ts';
 import { packFilters } from './pack.ts';
-import { type Convolution, convolutionOf, insideOf, type Windows, windowsOf } from './windows.ts';
 
 /** What a register tile costs beside its steps, in rows of it. */
 const TILE_ROWS = 0.3;
@@ -35,16 +43,18 @@ const PIECE = { once: 9, channel: 5 } as const;
 /** a vector of the result, or a tile that is turned before it is stored. */
 const FINISH = { pixels: { avx512: 5, avx2: 3.5 }, filters: { avx512: 400, avx2: 400 } } as const;
 const BIAS = 2;
+/** A register for the address of each. */
+const MOST_OPERANDS = 6;
 
 interface Plan {
   readonly conv: Convolution;
-  readonly epilogue: Epilogue;
+  readonly epilogue: PlaneEpilogue;
 }
 
 function planOf(call: Call, constants: Constants): Plan | Rejection {
   const conv = convolutionOf(call, constants);
   if (isRejection(conv)) return conv;
-  const epilogue = epilogueOf(call, BIAS);
+  const epilogue = planeEpilogue(call, BIAS, MOST_OPERANDS);
   return isRejection(epilogue) ? epilogue : { conv, epilogue };
 }
 
@@ -122,7 +132,7 @@ async function prepare(
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
     const key = `${x};${y};${others.map((input) => inputs[input]!.dims.join()).join(';')}`;
     if (last?.key !== key) {
-      checkOperands(epilogue, inputs, y);
+      checkPlaneOperands(epilogue, inputs, y);
       last = { key, layout: layOut(isa, lanes, conv, windowsOf(conv, x, y), threads) };
     }
     return last.layout;

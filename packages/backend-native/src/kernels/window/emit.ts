@@ -3,6 +3,7 @@
  * into scratch memory with its surroundings; then a few rows of the result at a time take what they share of its rows.
  */
 
+import type { PlaneEpilogue } from '@espalier/lowering';
 import {
   type Address,
   Assembler,
@@ -32,7 +33,6 @@ import {
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES } from '../activations.ts';
-import type { Epilogue } from '../conv/epilogue.ts';
 import { emitSteps } from '../epilogue.ts';
 import { avx512, type Isa } from '../matmul/isa.ts';
 import { type Band, emitBand, emitFill } from './band.ts';
@@ -50,7 +50,7 @@ export interface Shape {
   readonly dilations: readonly [number, number];
   /** Planes of the result for each of the input. */
   readonly multiplier: number;
-  readonly epilogue: Epilogue;
+  readonly epilogue: PlaneEpilogue;
 }
 
 /** Multiply-adds of a vector of some rows, at most. */

@@ -1,21 +1,20 @@
 /** Windows that slide over planes of float32: convolutions of each channel by itself, and pools. */
 
+import { bindShape, type Call, type Constants, isRejection, type Rejection, sizeOf, type Work } from '@espalier/core';
 import {
-  bindShape,
-  type Call,
-  type Constants,
-  isRejection,
-  type Rejection,
-  sizeOf,
-  slidingWindow,
-  type Work,
-} from '@espalier/core';
+  type Convolution,
+  checkPlaneOperands,
+  depthwiseOf,
+  type PlaneEpilogue,
+  planeEpilogue,
+  poolOf,
+  type Windows,
+  windowsOf,
+} from '@espalier/lowering';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import { checkOperands, type Epilogue, epilogueOf } from '../conv/epilogue.ts';
-import { type Convolution, convolutionOf, type Windows, windowsOf } from '../conv/windows.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
 import { unitElements } from '../row.ts';
@@ -27,7 +26,7 @@ const MOST_TAPS = 1024;
 
 interface Plan {
   readonly conv: Convolution;
-  readonly epilogue: Epilogue;
+  readonly epilogue: PlaneEpilogue;
 }
 
 interface Kind extends Pick<NativeKernel, 'op'> {
@@ -36,47 +35,16 @@ interface Kind extends Pick<NativeKernel, 'op'> {
   window(call: Call, constants: Constants): Convolution | Rejection;
 }
 
-const depthwise: Kind = {
-  op: 'Conv',
-  fold: 'product',
-  isFused: true,
-  window(call, constants) {
-    const conv = convolutionOf(call, constants);
-    if (isRejection(conv) || conv.channels === 1) return conv;
-    return { reason: `each of its filters sees ${conv.channels} channels` };
-  },
-};
-
-/** A pool is a window for each channel, of which there may be any number. */
-const pool = (op: string, fold: Fold): Kind => ({
-  op,
-  fold,
-  isFused: false,
-  window({ inputs: [x], outputs, attrs }) {
-    if (outputs[1]) return { reason: 'it has no indices as output' };
-    const kernel = attrs['kernel_shape'] as readonly number[];
-    const rank = x!.shape.length - 2;
-    if (rank > 2) return { reason: `it has ${rank} spatial axes, more than 2` };
-    const { strides, dilations } = slidingWindow(
-      attrs,
-      kernel.map(() => 2 ** 30),
-      kernel,
-    );
-    const last = (list: readonly number[]): number[] => [...new Array<number>(3 - rank).fill(1), ...list];
-    const sizes = { kernel: last(kernel), strides: last(strides), dilations: last(dilations), taps: sizeOf(kernel) };
-    return { ...sizes, groups: 1, channels: 1, filters: 1, attrs, isPointwise: false };
-  },
-});
+const depthwise: Kind = { op: 'Conv', fold: 'product', isFused: true, window: depthwiseOf };
+const pool = (op: string, fold: Fold): Kind => ({ op, fold, isFused: false, window: poolOf });
 
 function planOf(kind: Kind, call: Call, constants: Constants): Plan | Rejection {
   const conv = kind.window(call, constants);
   if (isRejection(conv)) return conv;
   if (conv.kernel[0] !== 1 || call.inputs[0]!.shape.length > 4) return { reason: 'it has more than 2 spatial axes' };
   if (conv.taps > MOST_TAPS) return { reason: `its window has ${conv.taps} taps, more than ${MOST_TAPS}` };
-  const epilogue = epilogueOf(call, kind.isFused ? 2 : undefined);
+  const epilogue = planeEpilogue(call, kind.isFused ? 2 : undefined, MOST_OPERANDS);
   if (isRejection(epilogue)) return epilogue;
-  if (epilogue.operands.length > MOST_OPERANDS)
-    return { reason: `its epilogue reads more than ${MOST_OPERANDS} tensors` };
   return { conv, epilogue };
 }
 
@@ -141,7 +109,7 @@ function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, engine:
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
     const key = `${x};${y};${others.map((input) => inputs[input]!.dims.join()).join(';')}`;
     if (last?.key !== key) {
-      checkOperands(epilogue, inputs, y);
+      checkPlaneOperands(epilogue, inputs, y);
       const all = kind.fold === 'product' ? conv : { ...conv, groups: x[1]! };
       last = { key, layout: layOut(shape, all, windowsOf(all, x, y), threads) };
     }

@@ -11,13 +11,12 @@ import {
   sizeOf,
   type Work,
 } from '@espalier/core';
+import { checkPlaneOperands, convolutionOf, type PlaneEpilogue, planeEpilogue, windowsOf } from '@espalier/lowering';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { blocksOf } from '../conv/emit.ts';
-import { checkOperands, type Epilogue, epilogueOf } from '../conv/epilogue.ts';
-import { convolutionOf, windowsOf } from '../conv/windows.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { streamedBytes } from '../matmul/index.ts';
 import { avx512 } from '../matmul/isa.ts';
@@ -35,7 +34,7 @@ const LEAST_CHANNELS = 16;
 
 interface Setting {
   readonly plan: Plan;
-  readonly epilogue: Epilogue;
+  readonly epilogue: PlaneEpilogue;
 }
 
 function settingOf(side: Side, call: Call, constants: Constants): Setting | Rejection {
@@ -52,10 +51,8 @@ function settingOf(side: Side, call: Call, constants: Constants): Setting | Reje
   const [height, width, outHeight, outWidth] = [...x, ...y] as [number, number, number, number];
   if (outHeight * outWidth === 0) return { reason: 'its result is empty' };
   const { begin } = windowsOf(conv, [1, conv.channels, height, width], [1, conv.filters, outHeight, outWidth]);
-  const epilogue = epilogueOf(call, 2);
+  const epilogue = planeEpilogue(call, 2, MOST_OPERANDS);
   if (isRejection(epilogue)) return epilogue;
-  if (epilogue.operands.length > MOST_OPERANDS)
-    return { reason: `its epilogue reads more than ${MOST_OPERANDS} tensors` };
   const { channels, filters } = conv;
   const sizes = { height, width, outHeight, outWidth, top: begin[1]!, left: begin[2]! };
   return { plan: planOf(isa, { side, channels, filters, ...sizes }), epilogue };
@@ -179,7 +176,7 @@ async function prepare(side: Side, call: Call, constants: Constants, engine: Eng
     ],
     scratch(bound) {
       const [x, y] = [bound.inputs[0]!.dims, bound.outputs[0]!.dims];
-      checkOperands(epilogue, bound.inputs, y);
+      checkPlaneOperands(epilogue, bound.inputs, y);
       windowsOf(convolutionOf(call, constants) as Exclude<ReturnType<typeof convolutionOf>, Rejection>, x, y);
       return own(bound) + bound.threads * threadBytes;
     },

@@ -1,5 +1,6 @@
 /** The transform of the sums: a filter at a time into squares of pixels, which rows of pixels are then taken from through the epilogue. */
 
+import type { PlaneEpilogue } from '@espalier/lowering';
 import {
   type Address,
   Assembler,
@@ -27,7 +28,6 @@ import {
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES } from '../activations.ts';
-import type { Epilogue } from '../conv/epilogue.ts';
 import { emitSteps } from '../epilogue.ts';
 import type { Isa } from '../matmul/isa.ts';
 import type { Plan } from './plan.ts';
@@ -48,7 +48,7 @@ const LINE = 64;
 const rowBytes = ({ side, vectors }: Plan, isa: Isa): number => vectors * side * 4 * isa.lanes;
 export const outputScratch = (isa: Isa, plan: Plan): number => LINE + plan.side * rowBytes(plan, isa) + LINE;
 
-export function emitOutput(isa: Isa, plan: Plan, epilogue: Epilogue): Uint8Array {
+export function emitOutput(isa: Isa, plan: Plan, epilogue: PlaneEpilogue): Uint8Array {
   const a = new Assembler();
   const { filters, outHeight, outWidth } = plan;
   const { operands } = epilogue;
@@ -97,7 +97,7 @@ export function emitOutput(isa: Isa, plan: Plan, epilogue: Epilogue): Uint8Array
 }
 
 /** Rows of squares into rows of pixels, through the epilogue. */
-function emitRows(a: Assembler, isa: Isa, plan: Plan, { steps, operands }: Epilogue, y: Gpr): void {
+function emitRows(a: Assembler, isa: Isa, plan: Plan, { steps, operands }: PlaneEpilogue, y: Gpr): void {
   const { side, across, outHeight, outWidth } = plan;
   const math = new Vectors(a, true);
   const t = Array.from({ length: ACTIVATION_TEMPORARIES }, (_, i) => isa.register(1 + i));

@@ -6,13 +6,14 @@ import {
   type Constants,
   EspalierError,
   formatShape,
+  isRejection,
   type Rejection,
   sizeOf,
   slidingWindow,
 } from '@espalier/core';
 
 /** Spatial axes; where a call has fewer, the first are 1. */
-export const AXES = 3;
+const AXES = 3;
 
 /** What is known of a convolution before its sizes are. Of each group: channels that go in, filters, taps of a filter. */
 export interface Convolution {
@@ -30,6 +31,14 @@ export interface Convolution {
 
 const last = <T>(list: readonly T[], fill: T): T[] => [...new Array<T>(AXES - list.length).fill(fill), ...list];
 
+/** The window before the input's sizes are known: its strides and dilations are right, and whether it is padded. */
+const unboundedWindow = (attrs: Attributes, kernel: readonly number[]): ReturnType<typeof slidingWindow> =>
+  slidingWindow(
+    attrs,
+    kernel.map(() => 2 ** 30),
+    kernel,
+  );
+
 /** @returns why it cannot be served where its weights are not known or have too many axes */
 export function convolutionOf({ inputs: [x], attrs }: Call, constants: Constants): Convolution | Rejection {
   const w = constants[1]?.tensor;
@@ -39,11 +48,7 @@ export function convolutionOf({ inputs: [x], attrs }: Call, constants: Constants
   if (w.size === 0) return { reason: 'its weights are empty' };
   const groups = attrs['group'] as number;
   const kernel = w.dims.slice(2);
-  const window = slidingWindow(
-    attrs,
-    kernel.map(() => 2 ** 30),
-    kernel,
-  );
+  const window = unboundedWindow(attrs, kernel);
   const isPadded = [...window.begin, ...window.end].some((pad) => pad !== 0);
   const taps = sizeOf(kernel);
   return {
@@ -56,6 +61,26 @@ export function convolutionOf({ inputs: [x], attrs }: Call, constants: Constants
     dilations: last(window.dilations, 1),
     attrs,
     isPointwise: taps === 1 && !isPadded && window.strides.every((stride) => stride === 1),
+  };
+}
+
+/** A convolution of each channel by itself, or why it is none. */
+export function depthwiseOf(call: Call, constants: Constants): Convolution | Rejection {
+  const conv = convolutionOf(call, constants);
+  if (isRejection(conv) || conv.channels === 1) return conv;
+  return { reason: `each of its filters sees ${conv.channels} channels` };
+}
+
+/** A pool is a window for each channel, of which there may be any number: `groups` is to be set when it is known. */
+export function poolOf({ inputs: [x], outputs, attrs }: Call): Convolution | Rejection {
+  if (outputs[1]) return { reason: 'it has no indices as output' };
+  const kernel = attrs['kernel_shape'] as readonly number[];
+  const rank = x!.shape.length - 2;
+  if (rank > AXES) return { reason: `it has ${rank} spatial axes, more than ${AXES}` };
+  const { strides, dilations } = unboundedWindow(attrs, kernel);
+  return {
+    ...{ groups: 1, channels: 1, filters: 1, kernel: last(kernel, 1), taps: sizeOf(kernel) },
+    ...{ strides: last(strides, 1), dilations: last(dilations, 1), attrs, isPointwise: false },
   };
 }
 

@@ -12,24 +12,28 @@ import {
 } from '@espalier/core';
 
 /** An input of the node that a step reads: one element, one for each channel, or one for each of the result's. */
-export interface EpilogueOperand {
+export interface PlaneOperand {
   readonly input: number;
   readonly per: 'tensor' | 'channel' | 'element';
 }
 
-export interface Epilogue {
+export interface PlaneEpilogue {
   readonly steps: readonly EpilogueStep[];
-  readonly operands: readonly EpilogueOperand[];
+  readonly operands: readonly PlaneOperand[];
 }
 
-/** A register for the address of each. */
-export const MOST_OPERANDS = 6;
-
-/** The bias first, where there is one, then the steps; or why their operands cannot be read. */
-export function epilogueOf({ epilogue, inputs, outputs }: Call, bias?: number): Epilogue | Rejection {
+/**
+ * The bias first, where there is one, then the steps; or why their operands cannot be read.
+ * @param most operands that code has room for
+ */
+export function planeEpilogue(
+  { epilogue, inputs, outputs }: Call,
+  bias?: number,
+  most = Number.POSITIVE_INFINITY,
+): PlaneEpilogue | Rejection {
   const hasBias = bias !== undefined && inputs[bias] !== undefined;
   const first: EpilogueStep[] = hasBias ? [{ op: 'Add', attrs: {}, inputs: [bias], position: 0 }] : [];
-  const operands: EpilogueOperand[] = hasBias ? [{ input: bias, per: 'channel' }] : [];
+  const operands: PlaneOperand[] = hasBias ? [{ input: bias, per: 'channel' }] : [];
   for (const input of new Set(epilogue.flatMap((step) => step.inputs))) {
     const desc = inputs[input];
     if (!desc) continue;
@@ -39,11 +43,11 @@ export function epilogueOf({ epilogue, inputs, outputs }: Call, bias?: number): 
       return { reason: `cannot tell how input ${input} of [${desc.shape}] broadcasts to [${outputs[0]!.shape}]` };
     operands.push({ input, per });
   }
-  if (operands.length > MOST_OPERANDS) return { reason: `its epilogue reads more than ${MOST_OPERANDS} tensors` };
+  if (operands.length > most) return { reason: `its epilogue reads more than ${most} tensors` };
   return { steps: [...first, ...epilogue], operands };
 }
 
-function perOf({ shape }: TensorDesc, { shape: y }: TensorDesc): EpilogueOperand['per'] | undefined {
+function perOf({ shape }: TensorDesc, { shape: y }: TensorDesc): PlaneOperand['per'] | undefined {
   if (shape.every((d) => d === 1)) return 'tensor';
   if (shape.length === y.length && shape.every((d, axis) => dim.equal(d, y[axis]!) === true)) return 'element';
   const channel = shape.length - y.length + 1;
@@ -52,8 +56,8 @@ function perOf({ shape }: TensorDesc, { shape: y }: TensorDesc): EpilogueOperand
 }
 
 /** @throws EspalierError `SHAPE_MISMATCH` where an operand has not the elements that are read */
-export function checkOperands(
-  { operands }: Epilogue,
+export function checkPlaneOperands(
+  { operands }: PlaneEpilogue,
   inputs: readonly ({ readonly dims: readonly number[] } | undefined)[],
   y: readonly number[],
 ): void {
