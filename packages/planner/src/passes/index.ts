@@ -19,6 +19,7 @@ import { type PassReport, type RunPassesOptions, runStages } from './run.ts';
 import { dataDependentShapes, shapeArithmetic } from './shape-arithmetic.ts';
 import { sinkExpands } from './sink-expands.ts';
 import { sinkViews } from './sink-views.ts';
+import { widenHalves } from './widen-halves.ts';
 
 export { decompose } from '../decompose.ts';
 export type { Pass, PassContext } from './pass.ts';
@@ -26,7 +27,16 @@ export type { PassReport, RunPassesOptions } from './run.ts';
 
 /** In stages; the passes of a stage run in turn until none of them changes anything. */
 export const defaultPasses: readonly (readonly Pass[])[] = [
-  [inlineIf, constantFolding, shapeArithmetic, canonicalForms, sinkExpands, commonSubexpressions, deadCode],
+  [
+    inlineIf,
+    widenHalves,
+    constantFolding,
+    shapeArithmetic,
+    canonicalForms,
+    sinkExpands,
+    commonSubexpressions,
+    deadCode,
+  ],
   [
     foldBatchNormalization,
     fuseLayerNormalization,
