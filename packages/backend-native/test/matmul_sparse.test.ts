@@ -13,7 +13,7 @@ import {
 } from '@espalier/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend } from '../src/index.ts';
-import { cutOf, linesOf } from '../src/kernels/matmul_sparse/cut.ts';
+import { cutOf, linesOf, rowMajor } from '../src/kernels/matmul_sparse/cut.ts';
 
 const found = createNativeBackend({ guard: true });
 const reason = 'reason' in found ? found.reason : found.features.has('avx512') ? undefined : 'no AVX-512 here';
@@ -240,7 +240,7 @@ describe.skipIf(reason)('products by sparse matrices', () => {
         const part = (w.data as Float32Array).subarray(row * n + columns[g]!, row * n + columns[g + 1]!);
         if (part.some((x) => x !== 0)) lines++;
       }
-    expect(linesOf(w.data as Float32Array, cut)).toBe(lines);
+    expect(linesOf(rowMajor(w.data as Float32Array, n), cut)).toBe(lines);
     expect(columns.at(-1)).toBe(n);
     expect(cut.rows.at(-1)).toBe(k);
   });

@@ -1,7 +1,7 @@
 /** How a sparse matrix is cut into groups of columns, chunks of rows and units of work; and what its nonzeros look like there. */
 
 /** Columns of a group at most: a register of sums each, and four for lines of A. */
-const MOST_COLUMNS = 28;
+export const MOST_COLUMNS = 28;
 /** Bytes of code for a nonzero, and how many a chunk may have so that it stays in the first-level cache. */
 export const NONZERO_BYTES = 10;
 const CHUNK_BYTES = 22_000;
@@ -14,9 +14,8 @@ const THIN_GROUPS = 8;
 
 /** Columns that are stored together; units begin at a multiple of them. */
 const BLOCK = 16;
-/** Blocks of a unit: four groups, or all that take turns; where chunks of A have to be read again for each unit, a share of the matrix. */
-const UNIT_BLOCKS = (4 * MOST_COLUMNS) / BLOCK;
-const THIN_BLOCKS = (THIN_GROUPS * MOST_COLUMNS) / BLOCK;
+/** Groups of a unit, or all that take turns; where chunks of A have to be read again for each unit, a share of the matrix. */
+const UNIT_GROUPS = 4;
 const SHARES = 4;
 
 /** A matrix of `k` rows and `n` columns. */
@@ -33,12 +32,13 @@ export interface Cut {
   readonly together: number;
 }
 
-export function cutOf(k: number, n: number, nonzeros: number): Cut {
+/** @param mostColumns of a group */
+export function cutOf(k: number, n: number, nonzeros: number, mostColumns = MOST_COLUMNS): Cut {
   const density = nonzeros / Math.max(1, k * n);
   const isThin = density < THIN;
-  const most = isThin ? THIN_ROWS : Math.min(MOST_ROWS, CHUNK_BYTES / (NONZERO_BYTES * MOST_COLUMNS * density));
+  const most = isThin ? THIN_ROWS : Math.min(MOST_ROWS, CHUNK_BYTES / (NONZERO_BYTES * mostColumns * density));
   const blocks = Math.ceil(n / BLOCK);
-  const wanted = isThin ? THIN_BLOCKS : UNIT_BLOCKS;
+  const wanted = Math.ceil(((isThin ? THIN_GROUPS : UNIT_GROUPS) * mostColumns) / BLOCK);
   const count = Math.ceil(blocks / (k > MOST_ROWS ? Math.max(wanted, Math.ceil(blocks / SHARES)) : wanted));
   // An even number, so that two threads have as much to do.
   const starts = evenly(blocks, count > 1 ? count + (count % 2) : count);
@@ -46,7 +46,7 @@ export function cutOf(k: number, n: number, nonzeros: number): Cut {
     ...{ k, n, density, rows: evenly(k, Math.max(1, Math.ceil(k / most))), together: isThin ? THIN_GROUPS : 1 },
     units: starts.slice(1).map((end, unit) => {
       const [from, to] = [starts[unit]! * BLOCK, Math.min(n, end * BLOCK)];
-      return evenly(to - from, Math.ceil((to - from) / MOST_COLUMNS)).map((column) => from + column);
+      return evenly(to - from, Math.ceil((to - from) / mostColumns)).map((column) => from + column);
     }),
   };
 }
@@ -61,17 +61,29 @@ export const groupsOf = ({ units }: Cut): number => units.reduce((sum, groups) =
 export const unitColumns = ({ units }: Cut): number =>
   Math.max(0, ...units.map((groups) => groups.at(-1)! - groups[0]!));
 
+/** A matrix in memory: of a row and a column `data[row * rowStep + column * columnStep]`. What is 0 is pruned. */
+export interface Matrix<T extends ArrayLike<number> = ArrayLike<number>> {
+  readonly data: T;
+  readonly rowStep: number;
+  readonly columnStep: number;
+}
+
+export const rowMajor = <T extends ArrayLike<number>>(data: T, columns: number): Matrix<T> => ({
+  ...{ data, rowStep: columns, columnStep: 1 },
+});
+
 /** How many lines of A the groups of a matrix load together: pairs of a group and a row in which it has a nonzero. */
-export function linesOf(data: ArrayLike<number>, { k, n, units }: Cut): number {
-  const ends = units.flatMap((groups) => groups.slice(1));
+export function linesOf({ data, rowStep, columnStep }: Matrix, { k, units }: Cut): number {
   let lines = 0;
-  for (let row = 0; row < k; row++) {
-    let column = 0;
-    for (const end of ends) {
-      while (column < end && data[row * n + column] === 0) column++;
-      if (column < end) lines++;
-      column = end;
+  for (const groups of units)
+    for (let group = 0; group + 1 < groups.length; group++) {
+      const [left, right] = [groups[group]! * columnStep, groups[group + 1]! * columnStep];
+      for (let row = 0; row < k; row++) {
+        const end = row * rowStep + right;
+        let read = row * rowStep + left;
+        while (read < end && data[read] === 0) read += columnStep;
+        if (read < end) lines++;
+      }
     }
-  }
   return lines;
 }

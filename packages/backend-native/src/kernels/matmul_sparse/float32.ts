@@ -7,10 +7,10 @@ import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { levels, notSparse, programOf, remembered, rowwise, streamCost } from './common.ts';
-import { cutOf, linesOf, NONZERO_BYTES, unitColumns } from './cut.ts';
+import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { SIDE } from './square.ts';
-import { emitStreamEntry, emitUnit, type Stream } from './stream.ts';
+import { emitStreamEntry, emitUnit, type Stream, turned } from './stream.ts';
 import { emitTurn } from './turn.ts';
 
 /** What it takes to turn an element, in multiply-adds of the processor. */
@@ -19,7 +19,7 @@ const TURN_COST = 8;
 const patternOf = remembered(({ tensor: { dims, data }, structure: { nonzeros } }) => {
   const [k, n] = dims as [number, number];
   const cut = cutOf(k, n, nonzeros);
-  return { nonzeros, cut, lines: linesOf(data as Float32Array, cut) };
+  return { nonzeros, cut, lines: linesOf(rowMajor(data as Float32Array, n), cut) };
 });
 
 export const stream: NativeKernel = {
@@ -63,8 +63,9 @@ export const stream: NativeKernel = {
     const parts = [emitTurn(k), emitStreamEntry({ epilogue, pitch: LINE, bytes: 4, store })];
     const slicer = new Slicer();
     const a = new Assembler();
+    const product = { isa: avx512, cut, matrix: rowMajor(tensor.data as Float32Array, n), lines: turned(k) };
     for (let unit = 0; unit < cut.units.length; unit++) {
-      parts.push(emitUnit(a, cut, unit, tensor.data as Float32Array, weights));
+      parts.push(emitUnit(a, product, unit, weights));
       if (slicer.due) await slicer.pause();
     }
     const code = loadCode(engine.addon, parts);

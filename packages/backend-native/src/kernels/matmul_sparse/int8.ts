@@ -18,13 +18,14 @@ import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses, quantizedType } from '../matmul/epilogue.ts';
+import { avx512 } from '../matmul/isa.ts';
 import { levels, notSparse, programOf, remembered, rowwise, type SparseProgram, streamCost } from './common.ts';
-import { cutOf, linesOf, NONZERO_BYTES, unitColumns } from './cut.ts';
+import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { countQuads, emitQuads, packQuads, QUADS_SUMS, UNIT_COLUMNS } from './quads.ts';
 import { columnBytes, packColumns, type Scaling, scaled } from './scaled.ts';
 import { SIDE } from './square.ts';
-import { emitStreamEntry, emitUnit, type Stream } from './stream.ts';
+import { emitStreamEntry, emitUnit, type Stream, turned } from './stream.ts';
 import { BYTE_ROWS, byteTile, emitTurn, emitTurnBytes } from './turn.ts';
 
 /** Inputs of QuantizedMatMul. */
@@ -155,7 +156,7 @@ const blocksOf = remembered(({ tensor: matrix }) => {
   let nonzeros = 0;
   for (let i = 0; i < blocks.length; i++) if (blocks[i] !== 0) nonzeros++;
   const cut = cutOf(rows, n, nonzeros);
-  return { blocks, nonzeros, cut, lines: linesOf(blocks, cut) };
+  return { blocks, nonzeros, cut, lines: linesOf(rowMajor(blocks, n), cut) };
 });
 
 export const blocks: NativeKernel = {
@@ -189,8 +190,9 @@ export const blocks: NativeKernel = {
     const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, LINE))];
     const slicer = new Slicer();
     const a = new Assembler();
+    const product = { isa: avx512, cut, matrix: rowMajor(blocks, n), lines: turned(k / BLOCK) };
     for (let unit = 0; unit < cut.units.length; unit++) {
-      parts.push(emitUnit(a, cut, unit, blocks, weights));
+      parts.push(emitUnit(a, product, unit, weights));
       if (slicer.due) await slicer.pause();
     }
     packColumns(tensor, scale, memory, byteOffset + columnsAt);

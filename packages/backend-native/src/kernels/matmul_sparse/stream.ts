@@ -6,25 +6,9 @@
  * weight, which is a float, or four bytes along a column. Code that no other unit uses: the pattern is in it; weights follow one another in memory.
  */
 
-import {
-  Assembler,
-  at,
-  BROADCAST,
-  r9,
-  r10,
-  r12,
-  r13,
-  r14,
-  r15,
-  rax,
-  rbp,
-  rdi,
-  rdx,
-  rip,
-  rsi,
-  zmm,
-} from '@espalier/x64';
-import { type Cut, NONZERO_BYTES } from './cut.ts';
+import { Assembler, at, BROADCAST, r9, r10, r12, r13, r14, r15, rax, rbp, rdi, rdx, rip, rsi } from '@espalier/x64';
+import { avx512, type Isa } from '../matmul/isa.ts';
+import { type Cut, type Matrix, NONZERO_BYTES } from './cut.ts';
 import {
   argument,
   emitEntry,
@@ -41,9 +25,9 @@ import {
 import { SIDE } from './square.ts';
 
 /** What a unit's own code finds beside: sums of the first tile, weights, the code that stores a tile. */
-const [sumsAt, weightsAt, storeAt] = [r9, r10, r15];
+export const [sumsAt, weightsAt, storeAt] = [r9, r10, r15];
 /** Of the current tile, and tiles left. */
-const [lineAt, sumAt, tilesLeft] = [r12, r13, r14];
+export const [lineAt, sumAt, tilesLeft] = [r12, r13, r14];
 /** The next code and weights to fetch. */
 const [codeAhead, weightsAhead] = [rax, rbp];
 
@@ -58,7 +42,6 @@ export function emitStreamEntry(finish: Finish): Uint8Array {
   a.jmp(entryAt);
   a.bind(store);
   a.push(codeAhead);
-  a.mov(rdi, sumAt);
   a.mov(rax, tiles);
   a.sub(rax, tilesLeft);
   a.add(rax, thread, local('firstTile'));
@@ -72,36 +55,59 @@ export function emitStreamEntry(finish: Finish): Uint8Array {
   return a.finish().slice();
 }
 
-/** Lines of A are in so many registers by turns, behind the sums. */
-const TURNS = 4;
-/** A short displacement reaches from the 128th element below a pointer to the 127th above. */
-const [BELOW, ABOVE] = [-128, 127];
+/** Registers behind the sums: lines of A by turns, and broadcast weights where an instruction cannot do that. */
+const TURNS = { avx512: 4, avx2: 2 } as const;
+const BROADCASTS = 3;
+/** A short displacement reaches from so many elements below a pointer to so many above. */
+const REACH = { avx512: [-128, 127], avx2: [-32, 31] } as const;
 /** Of so many lines that are fetched, these are code and these weights, as there are bytes of both. */
 const [CODE_LINES, WEIGHT_LINES] = [5, 2];
 /** Nonzeros of which an eighth, code and weight, is a line. */
 const FETCH_EVERY = Math.floor((8 * LINE) / (NONZERO_BYTES + 4));
 
-/** Weights of 32 bits each, those that are 0 pruned: floats, or four bytes. */
-export type Matrix = Float32Array | Int32Array;
+/** Where a tile of A has what its rows are multiplied by. */
+export interface Lines {
+  /** Bytes from where the tile begins to the line of a row. */
+  of(row: number): number;
+  /** Bytes from one tile to the next. */
+  readonly tileStep: number;
+}
+
+/** Tiles with a line for each of `k` rows. */
+export const turned = (k: number): Lines => ({ of: (row) => row * LINE, tileStep: k * LINE });
+
+/** A product as a stream. Weights are of 32 bits each: floats, or with AVX-512 four bytes. */
+export interface Product {
+  readonly isa: Isa;
+  readonly cut: Cut;
+  readonly matrix: Matrix<Float32Array | Int32Array>;
+  readonly lines: Lines;
+  /** Sums are stored as soon as they are complete, some groups at a time; otherwise all of a unit's columns together. */
+  readonly storesGroups?: boolean;
+}
 
 /** A place in the sequence of weights. */
 export interface Stream {
-  readonly weights: Matrix;
+  readonly weights: Float32Array | Int32Array;
   used: number;
 }
 
 /** The code of one unit; its weights are appended to `stream`. */
-export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, stream: Stream): Uint8Array {
+export function emitUnit(a: Assembler, product: Product, unit: number, stream: Stream): Uint8Array {
   a.reset();
-  const { units, rows, together, density, k, n } = cut;
+  const { isa, cut, lines, storesGroups = false } = product;
+  const { units, rows, together, density, k } = cut;
   const columns = units[unit]!;
-  const first = columns[0]!;
-  const unitWidth = columns.at(-1)! - first;
+  const [first, end] = [columns[0]!, columns.at(-1)!];
+  const sumBytes = 4 * isa.lanes;
+  // What is complete after one chunk and then stored need not be kept for all tiles.
+  const areKept = !storesGroups || rows.length > 2;
   for (let chunk = 0; chunk + 1 < rows.length; chunk++) {
     const range = [rows[chunk]!, rows[chunk + 1]!] as const;
     for (let group = 0; group + 1 < columns.length; group += together) {
       const ends = columns.slice(group, group + together + 1);
       const [left, right] = [ends[0]!, ends.at(-1)!];
+      const firstSum = areKept ? first : left;
       const after = a.label();
       const nonzeros = Math.ceil(density * (right - left) * (range[1] - range[0]));
       a.mov(lineAt, turnedAt);
@@ -112,18 +118,20 @@ export function emitUnit(a: Assembler, cut: Cut, unit: number, matrix: Matrix, s
       const nextTile = a.here();
       const fetched = { nonzeros: 0, code: 0, weights: 0 };
       for (let g = 0; g + 1 < ends.length; g++) {
-        a.lea(rsi, at(sumAt), (ends[g]! - first) * LINE);
-        emitGroup(a, matrix, n, range, [ends[g]!, ends[g + 1]!], stream, fetched);
+        a.lea(rsi, at(sumAt), (ends[g]! - firstSum) * sumBytes);
+        emitGroup(a, product, range, [ends[g]!, ends[g + 1]!], stream, fetched);
       }
-      if (range[1] === k && right === columns.at(-1)) {
-        a.movi(rsi, first);
-        a.movi(rdx, unitWidth);
+      if (range[1] === k && (storesGroups || right === end)) {
+        const from = storesGroups ? left : first;
+        a.lea(rdi, at(sumAt), (from - firstSum) * sumBytes);
+        a.movi(rsi, from);
+        a.movi(rdx, right - from);
         a.call(storeAt);
       }
       a.addi(codeAhead, fetched.code * LINE);
       a.addi(weightsAhead, fetched.weights * LINE);
-      a.addi(lineAt, k * LINE);
-      a.addi(sumAt, unitWidth * LINE);
+      a.addi(lineAt, lines.tileStep);
+      if (areKept) a.addi(sumAt, (end - first) * sumBytes);
       a.dec(tilesLeft);
       a.jnz(nextTile);
       a.bind(after);
@@ -153,49 +161,63 @@ function emitPrefetch(a: Assembler, fetched: Fetched): void {
 /** Adds to the sums at rsi of some columns what a chunk of rows gives. */
 function emitGroup(
   a: Assembler,
-  matrix: Matrix,
-  n: number,
+  { isa, matrix, lines }: Product,
   [top, bottom]: Range,
   [left, right]: Range,
   stream: Stream,
   fetched: Fetched,
 ): void {
-  const sums = Array.from({ length: right - left }, (_, i) => zmm(i));
-  const isFloat = matrix instanceof Float32Array;
+  const { data, rowStep, columnStep } = matrix;
+  const isFloat = data instanceof Float32Array;
+  const isWide = isa === avx512;
+  const lineBytes = 4 * isa.lanes;
+  const [below, above] = REACH[isWide ? 'avx512' : 'avx2'];
+  const turns = TURNS[isWide ? 'avx512' : 'avx2'];
+  const sums = Array.from({ length: right - left }, (_, i) => isa.register(i));
   const [line, weight] = [at(rdi), at(rdx)];
-  let lineBase = top - BELOW;
-  let weightBase = stream.used - BELOW;
-  a.lea(rdi, at(lineAt), lineBase * LINE);
+  // Whole lines, as short displacements count in them.
+  const baseFor = (at: number): number => (Math.floor(at / lineBytes) - below) * lineBytes;
+  let lineBase = baseFor(lines.of(top));
+  let weightBase = stream.used - below;
+  a.lea(rdi, at(lineAt), lineBase);
   a.lea(rdx, at(weightsAt), weightBase * 4);
   for (const [i, sum] of sums.entries())
-    if (top === 0) a.vpxord(sum, sum, sum);
-    else a.vmovups(sum, at(rsi), i * LINE);
+    if (top === 0) a.vxorps(sum, sum, sum);
+    else a.vmovups(sum, at(rsi), i * lineBytes);
   let turn = 0;
+  let broadcast = 0;
   for (let row = top; row < bottom; row++) {
-    const x = zmm(sums.length + (turn % TURNS));
+    const x = isa.register(sums.length + (turn % turns));
     let isLoaded = false;
-    for (let column = left, read = row * n + left; column < right; column++, read++) {
-      const value = matrix[read]!;
+    for (let column = left, read = row * rowStep + left * columnStep; column < right; column++, read += columnStep) {
+      const value = data[read]!;
       if (value === 0) continue;
       if (!isLoaded) {
-        if (row - lineBase > ABOVE) {
-          a.addi(rdi, (row - BELOW - lineBase) * LINE);
-          lineBase = row - BELOW;
+        const at = lines.of(row);
+        if (at - lineBase > above * lineBytes) {
+          a.addi(rdi, baseFor(at) - lineBase);
+          lineBase = baseFor(at);
         }
-        a.vmovups(x, line, (row - lineBase) * LINE);
+        a.vmovups(x, line, at - lineBase);
         isLoaded = true;
         turn++;
       }
-      if (stream.used - weightBase > ABOVE) {
-        a.addi(rdx, (stream.used - BELOW - weightBase) * 4);
-        weightBase = stream.used - BELOW;
+      if (stream.used - weightBase > above) {
+        a.addi(rdx, (stream.used - below - weightBase) * 4);
+        weightBase = stream.used - below;
       }
       const sum = sums[column - left]!;
-      if (isFloat) a.vfmadd231ps(sum, x, weight, (stream.used - weightBase) * 4, BROADCAST);
-      else a.vpdpbusd(sum, x, weight, (stream.used - weightBase) * 4, BROADCAST);
+      const weightOffset = (stream.used - weightBase) * 4;
+      if (!isFloat) a.vpdpbusd(sum, x, weight, weightOffset, BROADCAST);
+      else if (isWide) a.vfmadd231ps(sum, x, weight, weightOffset, BROADCAST);
+      else {
+        const w = isa.register(sums.length + turns + (broadcast++ % BROADCASTS));
+        a.vbroadcastss(w, weight, weightOffset);
+        a.vfmadd231ps(sum, x, w);
+      }
       stream.weights[stream.used++] = value;
       emitPrefetch(a, fetched);
     }
   }
-  for (const [i, sum] of sums.entries()) a.vmovups(at(rsi), i * LINE, sum);
+  for (const [i, sum] of sums.entries()) a.vmovups(at(rsi), i * lineBytes, sum);
 }
