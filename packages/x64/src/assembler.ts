@@ -1,6 +1,6 @@
 /** The assembler: a program being written, with one method per instruction. */
 import { Code } from './code.ts';
-import { type Methods, methods } from './shapes/row.ts';
+import { addMethods, type Methods } from './shapes/row.ts';
 import { control } from './tables/control.ts';
 import { convert } from './tables/convert.ts';
 import { dotProduct } from './tables/dot-product.ts';
@@ -15,17 +15,17 @@ import { shuffle } from './tables/shuffle.ts';
 import { tiles } from './tables/tiles.ts';
 
 /**
- * Prototypes in a chain rather than one: V8 keeps objects of more than 1020 properties as hash tables, where a method call
- * takes twice as long.
+ * An assembler with the methods of tables more. In prototypes of their own, as V8 keeps objects of more than 1020 properties as hash
+ * tables, where a method call takes twice as long.
  */
 class Scalar extends Code {}
-Object.assign(Scalar.prototype, methods(integer), methods(control), methods(masks), methods(tiles));
+addMethods(Scalar, integer, control, masks, tiles);
 
 class Vectors extends Scalar {}
-Object.assign(Vectors.prototype, methods(moves), methods(float), methods(fma), methods(convert), methods(half));
+addMethods(Vectors, moves, float, fma, convert, half);
 
 class Complete extends Vectors {}
-Object.assign(Complete.prototype, methods(packedInteger), methods(shuffle), methods(dotProduct));
+addMethods(Complete, packedInteger, shuffle, dotProduct);
 
 /** All tables, by name: what the tests walk through. */
 // biome-ignore format: a list
