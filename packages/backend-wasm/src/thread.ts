@@ -15,8 +15,8 @@ export interface Thread {
 
 type WorkerThreads = typeof import('node:worker_threads');
 
-/** Beside this file; a name that bundlers do not follow, as Node alone loads it so. */
-const FILE = './worker.js';
+/** Where this file is: a name that bundlers do not follow, as Node alone loads the worker so. */
+const HERE = import.meta.url;
 
 /** @param url where worker.js is served, for bundlers that do not find it by themselves */
 export function startWorker(url: string | URL | undefined, events: ThreadEvents): Thread {
@@ -24,7 +24,7 @@ export function startWorker(url: string | URL | undefined, events: ThreadEvents)
   const { process } = globalThis as { process?: NodeJS.Process };
   const threads = process?.getBuiltinModule?.('node:worker_threads') as WorkerThreads | undefined;
   if (!threads) throw new Error('this host has no workers');
-  return startNode(threads, url ?? new URL(FILE, import.meta.url), events);
+  return startNode(threads, url ?? new URL('./worker.js', HERE), events);
 }
 
 function startWeb(url: string | URL | undefined, { onMessage, onEnd }: ThreadEvents): Thread {
