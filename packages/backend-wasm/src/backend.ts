@@ -5,6 +5,7 @@ import { calibrate } from './calibrate.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
+import { convolution } from './kernels/conv/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
@@ -25,6 +26,7 @@ const table: readonly WasmKernel[] = [
   ...matmul,
   ...matmulSparse,
   ...attention,
+  ...convolution,
   ...pointwise,
   ...softmax,
   ...normalization,

@@ -119,3 +119,10 @@ export function insideOf(
   const end = Math.min(output[axis]!, Math.floor((input[axis]! - 1 - offset) / strides[axis]!) + 1);
   return [first, Math.max(first, end)];
 }
+
+/** What all windows together see along each axis, from where the first begins: padding included, what none sees not. */
+export function seenExtents({ kernel, strides, dilations }: Convolution, { output }: Windows): number[] {
+  return output.map((count, axis) =>
+    count === 0 ? 0 : (count - 1) * strides[axis]! + (kernel[axis]! - 1) * dilations[axis]! + 1,
+  );
+}

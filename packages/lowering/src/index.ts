@@ -14,6 +14,7 @@ export {
   depthwiseOf,
   insideOf,
   poolOf,
+  seenExtents,
   type Windows,
   windowsOf,
 } from './convolution.ts';
@@ -24,6 +25,7 @@ export {
   type BoundOperand,
   type Piece,
   type Place,
+  padded,
   type Rearrangement,
   rearrangements,
 } from './rearrange.ts';

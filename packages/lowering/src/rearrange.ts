@@ -223,8 +223,11 @@ const tile: Rearrangement = {
   },
 };
 
-/** The input in the middle, and for each axis what stands before and behind it, of as much as the axes before left over. */
-function padded(
+/**
+ * The input in the middle, and for each axis what stands before and behind it, of as much as the axes before left over.
+ * @param value the address of the element that stands there
+ */
+export function padded(
   x: BoundOperand,
   y: BoundOperand,
   before: readonly number[],

@@ -6,18 +6,19 @@ import { type Expr, type V128, Vectors } from '../../vectors.ts';
 import { forEach, keep, limit, WORD, wordsAt } from '../arguments.ts';
 import { doSteps } from '../epilogue.ts';
 import type { Epilogue } from './epilogue.ts';
-import { emitWiden, type Quantized } from './quantized.ts';
 import { callTile, emitTiles, storeSome, type TileShape } from './tile.ts';
 
 /** What code depends on. */
 export interface Product extends TileShape, Epilogue {
-  /** Where weights of 8 bits are widened on the way, a panel at a time. */
-  readonly quantized: Quantized | null;
   /** Rows of the largest tile. */
   readonly rows: number;
+  /** Rows of a panel that is made when it is used, in a thread's memory; 0 where panels are read where they are. */
+  readonly made: number;
 }
 
-/** Words of the argument block; behind them the row steps of the epilogue's operands, then the matrices of each batch. */
+/** Makes a panel: where to, B of the batch, which panel, its arguments. */
+export type MakePanel = Func<readonly ['i32', 'i32', 'i32', 'i32']>;
+
 export const words = [
   'scratch',
   'threadBytes',
@@ -37,21 +38,25 @@ export const words = [
   'columnGroups',
   'batch',
   'batchesPerUnit',
+  'panelArguments',
 ] as const;
 export type ArgumentWord = (typeof words)[number];
 
 /** Bytes of a thread's tile. */
 const tileBytes = ({ rows, vectors }: Product): number => 64 * Math.ceil((16 * rows * vectors) / 64);
 
-/** Bytes of scratch memory of a thread: a tile, and a widened panel. */
+/** Bytes of scratch memory of a thread: a tile, and a panel that is made. */
 export const threadBytes = (product: Product): number =>
-  tileBytes(product) + 64 * Math.ceil((16 * product.vectors * (product.quantized?.k ?? 0)) / 64);
+  tileBytes(product) + 64 * Math.ceil((16 * product.vectors * product.made) / 64);
 
-export function emitProduct(module: ModuleBuilder, product: Product): Body {
+/**
+ * Arguments: {@link words}, row steps of the epilogue's operands, the matrices of each batch; then what `make` is told, so many bytes from
+ * the start as `panelArguments` says.
+ */
+export function emitProduct(module: ModuleBuilder, product: Product, make?: MakePanel): Body {
   const { rows, vectors, operands } = product;
   const tiles = emitTiles(module, product, rows);
   const finish = emitFinish(module, product);
-  const widen = product.quantized && emitWiden(module, product.quantized);
   const panelColumns = 4 * vectors;
   return (f, args, unit, thread) => {
     const word = wordsAt(f, args, words);
@@ -75,6 +80,7 @@ export function emitProduct(module: ModuleBuilder, product: Product): Body {
     const [batch, lastBatch] = range(rest, 'batchesPerUnit', load('batch'));
     const [firstPanel, lastPanel] = range(columnGroup, 'panelsPerUnit', panels!);
     const [firstBlock, lastBlock] = range(rowGroup, 'blocksPerUnit', blocks!);
+    const makeArgs = keep(f, f.i32_add(args.get(), word('panelArguments')));
     const [panel, block] = [f.local('i32'), f.local('i32')];
     const count = 3 + operands.length;
     const stepOf = (i: number): Local<'i32'> => keep(f, f.i32_load(args.get(), WORD * (words.length + i)));
@@ -87,12 +93,10 @@ export function emitProduct(module: ModuleBuilder, product: Product): Body {
       const others = operands.map((_, i) => matrix(3 + i));
       panel.set(firstPanel.get());
       forEach(f, panel, lastPanel, () => {
-        const source = keep(f, f.i32_add(b.get(), f.i32_mul(panel.get(), bPanel!.get())));
-        if (widen) {
-          const widened = keep(f, f.i32_add(scratch.get(), f.i32_const(tileBytes(product))));
-          f.call(widen, widened.get(), source.get());
-          source.set(widened.get());
-        }
+        const source = make
+          ? keep(f, f.i32_add(scratch.get(), f.i32_const(tileBytes(product))))
+          : keep(f, f.i32_add(b.get(), f.i32_mul(panel.get(), bPanel!.get())));
+        if (make) f.call(make, source.get(), b.get(), panel.get(), makeArgs.get());
         const column = keep(f, f.i32_mul(panel.get(), f.i32_const(4 * panelColumns)));
         const columns = keep(
           f,

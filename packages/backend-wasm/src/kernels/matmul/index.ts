@@ -22,14 +22,12 @@ import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmBuffer } from '../../memory.ts';
 import type { WasmCall, WasmProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
-import { emitProduct, type Product, threadBytes, words } from './emit.ts';
+import { emitProduct, type Product, threadBytes } from './emit.ts';
 import { type Epilogue, epilogueOf } from './epilogue.ts';
+import { productArgs, TILE, WIDTH } from './layout.ts';
 import { packedBytes, packPanels } from './pack.ts';
-import { packQuantized, panelBytes, type Quantized, quantizedOf } from './quantized.ts';
+import { emitWiden, packQuantized, panelBytes, type Quantized, quantizedOf } from './quantized.ts';
 
-/** The largest register tile: all that 15 registers hold beside an element of A and a row of the panel. */
-const TILE = { rows: 6, vectors: 2 } as const;
-const WIDTH = 4 * TILE.vectors;
 /** Share of the calibrated multiply-adds that full tiles reach. */
 const EFFICIENCY = 1;
 /** What a tile costs beside its rows, in rows. */
@@ -121,18 +119,21 @@ async function prepare(
   engine: Engine,
 ): Promise<WasmProgram> {
   const epilogue = epilogueOf(call) as Epilogue;
+  const source = kind.source(call, constants) as Quantized | null;
   const product: Product = {
     ...TILE,
     ...epilogue,
     isRelaxed: isa.isRelaxed,
     k: knownDepth(call),
     inRows: kind.packed.length === 0,
-    quantized: kind.source(call, constants) as Quantized | null,
+    made: source?.k ?? 0,
   };
-  const code = await engine.code.load(name, product, emitProduct);
+  const code = await engine.code.load(name, { ...product, source }, (module) =>
+    emitProduct(module, product, source ? emitWiden(module, source) : undefined),
+  );
   let panels: WasmBuffer | undefined;
   try {
-    panels = product.inRows ? undefined : await pack(product.quantized, call, constants, engine);
+    panels = product.inRows ? undefined : await pack(source, call, constants, engine);
   } catch (error) {
     code.release();
     throw error;
@@ -194,22 +195,13 @@ function layOut(
     outputs[0]!.dims,
     others.map(({ dims }) => dims),
   );
-  const { m, n, k, batch, rowSteps, offsets } = found;
   const cut = partition(found, product.rows, WIDTH, threads);
   return {
     units: cut.units,
     args(scratch, panels) {
-      const values = {
-        ...cut,
-        ...{ scratch, k, batch, threadBytes: threadBytes(product), aRow: 4 * k, cRow: 4 * n },
-        bRow: 4 * (product.inRows ? n : WIDTH),
-        bPanel: product.quantized ? panelBytes(product.quantized, WIDTH) : 4 * WIDTH * (product.inRows ? 1 : k),
-      };
       const starts = [inputs[0]!.address, panels ?? inputs[1]!.address, outputs[0]!.address];
-      const matrices = Array.from({ length: m * n > 0 ? batch : 0 }, (_, i) =>
-        offsets(i).map((offset, at) => (starts[at] ?? others[at - 3]!.address) + 4 * offset),
-      );
-      return [...words.map((name) => values[name]), ...rowSteps.map((step) => 4 * step), ...matrices.flat()];
+      const addresses = [...starts, ...others.map(({ address }) => address)];
+      return productArgs(product, found, cut, scratch, addresses);
     },
   };
 }

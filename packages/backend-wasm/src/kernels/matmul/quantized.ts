@@ -9,9 +9,10 @@ import {
   type Rejection,
   type Tensor,
 } from '@espalier/core';
-import type { Func, ModuleBuilder } from '@espalier/wasm';
+import type { ModuleBuilder } from '@espalier/wasm';
 import { type V128, Vectors } from '../../vectors.ts';
 import { advance, forEach, keep, limit, repeat } from '../arguments.ts';
+import type { MakePanel } from './emit.ts';
 
 export interface Quantized {
   readonly isSigned: boolean;
@@ -83,9 +84,11 @@ export function* packQuantized(
 }
 
 /** To a panel of float32, from a packed one of eight columns. */
-export function emitWiden(module: ModuleBuilder, { isSigned, k, group }: Quantized): Func<readonly ['i32', 'i32']> {
-  return module.func(['i32', 'i32'], undefined, (f, to, from) => {
+export function emitWiden(module: ModuleBuilder, quantized: Quantized): MakePanel {
+  const { isSigned, k, group } = quantized;
+  return module.func(['i32', 'i32', 'i32', 'i32'], undefined, (f, to, from, panel) => {
     const v = new Vectors(f, false);
+    from.set(f.i32_add(from.get(), f.i32_mul(panel.get(), f.i32_const(panelBytes(quantized, 8)))));
     const s = isSigned ? 's' : 'u';
     const left = keep(f, f.i32_const(k));
     const [groups, done] = [keep(f, f.i32_const(Math.ceil(k / group))), keep(f, f.i32_const(0))];

@@ -20,16 +20,15 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { type BoundOperand, type Piece, type Rearrangement, rearrangements } from '@espalier/lowering';
+import { type BoundOperand, type Rearrangement, rearrangements } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import type { WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmPhase, WasmProgram } from '../../program.ts';
 import { elementLaw, programOf, tensorBytes } from '../elements.ts';
 import type { Size } from '../lanes.ts';
 import { unitRows } from '../units.ts';
-import { emitCopies } from './copy.ts';
 import { emitIndexed, type Indexed, type IndexedWord, indexedWords } from './indexed.ts';
-import { type Copy, copyOf } from './pieces.ts';
+import { copyProgram } from './program.ts';
 import { emitCount, emitWords } from './values.ts';
 
 /** All that whole bytes hold. */
@@ -65,36 +64,6 @@ const row = ({ op, domain, types: given, reject, bytes, program }: Row): WasmKer
 const moved = ({ outputs }: Call, at: Binding): number =>
   2 * outputs.reduce((sum, y) => sum + (y ? bytesOf(y, at) : 0), 0);
 const bytesOf = ({ dtype, shape }: TensorDesc, at: Binding): number => byteLength(dtype, sizeOf(bindShape(shape, at)));
-
-/** Copies whose pieces follow from a bound call. */
-function copyPhase(size: Size, pieces: (bound: WasmCall) => readonly Piece[]): Omit<WasmPhase, 'code'> {
-  let last: { readonly bound: WasmCall; readonly copy: Copy } | undefined;
-  const copy = (bound: WasmCall): Copy => {
-    if (last?.bound !== bound) last = { bound, copy: copyOf(pieces(bound), size, bound.threads) };
-    return last.copy;
-  };
-  return { units: (bound) => copy(bound).units, args: (bound) => copy(bound).args };
-}
-
-/** A program of one copy, that may read an element in memory of its own. */
-async function copyProgram(
-  engine: Engine,
-  size: Size,
-  element: Uint8Array | undefined,
-  pieces: (bound: WasmCall, element: number) => readonly Piece[],
-): Promise<WasmProgram> {
-  const buffer = element && engine.memory.alloc(element.byteLength);
-  if (buffer) engine.memory.view(buffer).set(element);
-  const phase = copyPhase(size, (bound) => pieces(bound, buffer?.address ?? 0));
-  const program = await programOf(engine, 'copies', {}, emitCopies, phase);
-  return {
-    ...program,
-    dispose() {
-      program.dispose!();
-      if (buffer) engine.memory.free(buffer);
-    },
-  };
-}
 
 const rearrangement = ({ op, reject, pieces }: Rearrangement): Row => ({
   op,

@@ -1,0 +1,35 @@
+/** How products lie in memory, as arguments of the code. */
+
+import type { Geometry, Partition } from '@espalier/lowering';
+import { WORD } from '../arguments.ts';
+import { type Product, threadBytes, words } from './emit.ts';
+
+/** The largest register tile: all that 15 registers hold beside an element of A and a row of the panel. */
+export const TILE = { rows: 6, vectors: 2 } as const;
+/** Columns of a panel. */
+export const WIDTH = 4 * TILE.vectors;
+
+/**
+ * @param addresses of A, B, the result, and the operands of the epilogue
+ * @param more for what makes panels
+ */
+export function productArgs(
+  product: Product,
+  { m, n, k, batch, rowSteps, offsets }: Geometry,
+  cut: Partition,
+  scratch: number,
+  addresses: readonly number[],
+  more: readonly number[] = [],
+): number[] {
+  const matrices = Array.from({ length: m * n > 0 ? batch : 0 }, (_, i) =>
+    offsets(i).map((offset, at) => addresses[at]! + 4 * offset),
+  ).flat();
+  const values = {
+    ...cut,
+    ...{ scratch, k, batch, threadBytes: threadBytes(product), aRow: 4 * k, cRow: 4 * n },
+    bRow: 4 * (product.inRows ? n : WIDTH),
+    bPanel: 4 * WIDTH * (product.inRows ? 1 : k),
+    panelArguments: WORD * (words.length + rowSteps.length + matrices.length),
+  };
+  return [...words.map((name) => values[name]), ...rowSteps.map((step) => 4 * step), ...matrices, ...more];
+}
