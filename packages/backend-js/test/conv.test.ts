@@ -223,5 +223,9 @@ describe('integer convolutions', () => {
       return Math.min(255, Math.max(0, floor + (up ? 1 : 0) + 3));
     });
     expect(values(y)).toEqual(scaled);
+    const last = await run('Transpose', [x], { perm: [0, 2, 3, 1] });
+    const floats = await run('espalier::QuantizedConv', [last, one, zx, w, scales, zw], attrs);
+    const first = await run('Transpose', [floats], { perm: [0, 3, 1, 2] });
+    expect(values(first)).toEqual(expected.map((sum, i) => sum * [0.5, 0.25, 2][Math.floor(i / perFilter)]!));
   });
 });

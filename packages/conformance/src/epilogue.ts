@@ -53,6 +53,14 @@ const rules: Readonly<Record<EpilogueOp, StepRule>> = {
   Softplus: {},
   QuantizeLinear: { operands: [uniform(1 / 64, 1 / 8), uniform(0, 9)] },
   DequantizeLinear: { operands: [uniform(1 / 64, 1 / 8), uniform(0, 9)] },
+  DequantizeAdd: { operands: [uniform(0, 127), uniform(1 / 64, 1 / 8), uniform(0, 9)], spreads: true },
+};
+
+/** Which operand of a step is a zero point, and which is of its dtype. */
+const zeroPoints: Readonly<Partial<Record<EpilogueOp, readonly number[]>>> = {
+  QuantizeLinear: [1],
+  DequantizeLinear: [1],
+  DequantizeAdd: [0, 2],
 };
 
 /** Sequences of up to {@link LONGEST} of `fuses` in any order; what is quantised stays so, or is dequantised at once. */
@@ -87,9 +95,9 @@ export function epilogueFor(
     // A second bound may be left out.
     const given = op === 'Clip' && second ? operands.slice(0, 1) : operands;
     given.forEach((values, i) => {
-      const isZeroPoint = (op === 'QuantizeLinear' || op === 'DequantizeLinear') && i === 1;
-      const dtype = isZeroPoint ? (pick % 2 ? 'int8' : 'uint8') : output.dtype;
-      const shape = hasShape ? spreads[spread](output.shape) : [];
+      const isByte = zeroPoints[op]?.includes(i);
+      const dtype = isByte ? (pick % 2 ? 'int8' : 'uint8') : output.dtype;
+      const shape = hasShape && !(op === 'DequantizeAdd' && i > 0) ? spreads[spread](output.shape) : [];
       const isInteger = dtypes[dtype].kind !== 'float';
       inputs.push({ dtype, shape, values: isInteger && op === 'Div' ? uniform(1, 4) : values });
     });
@@ -97,7 +105,7 @@ export function epilogueFor(
       op,
       attrs: attrs[pick % attrs.length]!,
       inputs: given.map((_, i) => from + i),
-      position: hasShape && !commutes && second ? 1 : 0,
+      position: hasShape && operands.length === 1 && !commutes && second ? 1 : 0,
     };
   });
   return { steps, inputs };

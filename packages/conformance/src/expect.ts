@@ -1,6 +1,6 @@
 /** What a call must give: the reference's results, and how far from them a kernel may be. Epilogues are done step by step. */
 
-import type { Evaluate, Node, Tensor } from '@espalier/core';
+import { type Evaluate, type Node, stepNodes, type Tensor } from '@espalier/core';
 import type { OpCases } from './cases/define.ts';
 import { distance, moved, type Slack, ulps, widen } from './tolerance.ts';
 
@@ -27,17 +27,15 @@ export async function expectation(
   const slacks = await find(node.op, node.domain)!.tolerance({ node: base, inputs: own, outputs, evaluate });
   const results = outputs.map((tensor, i) => tensor && { tensor, slack: slacks[i] });
   let running = results[0];
-  for (const { op, attrs, inputs: operands, position } of epilogue) {
-    const others = operands.map((at) => inputs[at]!);
-    const step: Node = {
-      name: `${node.name}/${op}`,
-      op,
-      domain: '',
-      attrs,
-      inputs: others.map((_, i) => `i${i}`).toSpliced(position, 0, 'running'),
-      outputs: ['o'],
-    };
-    running = await applyStep(step, position, others, running!, evaluate, find);
+  for (const step of epilogue) {
+    const names = step.inputs.map((_, i) => `i${i}`);
+    const values = new Map(names.map((name, i) => [name, inputs[step.inputs[i]!]]));
+    for (const part of stepNodes(step, `${node.name}/${step.op}`, ['running', 'running'], names)) {
+      const position = part.inputs.indexOf('running');
+      const others = part.inputs.filter((name) => name !== 'running').map((name) => values.get(name)!);
+      if (position >= 0) running = await applyStep(part, position, others, running!, evaluate, find);
+      else values.set(part.outputs[0]!, (await evaluate(part, others))[0]);
+    }
   }
   return running ? [running, ...results.slice(1)] : results;
 }

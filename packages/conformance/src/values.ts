@@ -34,6 +34,9 @@ export const uniform =
     return fill(context, () => low + random.below(high - low + 1));
   };
 
+/** Scales of what is quantised. */
+export const scales = uniform(1 / 64, 1 / 16);
+
 /** Ordinary numbers, a few of them zero. */
 export const ordinary: Values = (context) => {
   const some = uniform(-4, 4)(context);

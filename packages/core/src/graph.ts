@@ -54,7 +54,7 @@ export type Attribute =
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /**
- * An op done to a kernel's result before it is stored: an ONNX op whose first input is the running value (`position` says
+ * An op done to a kernel's result before it is stored: an ONNX op (or DequantizeAdd, see {@link stepNodes}) whose first input is the running value (`position` says
  * where it stands among the op's inputs) and whose other inputs are inputs of the node, by index.
  */
 export interface EpilogueStep {
@@ -88,6 +88,7 @@ export const epilogueOps = [
   'Softplus',
   'QuantizeLinear',
   'DequantizeLinear',
+  'DequantizeAdd',
 ] as const;
 export type EpilogueOp = (typeof epilogueOps)[number];
 
@@ -106,6 +107,26 @@ export interface Node {
   readonly epilogue?: readonly EpilogueStep[];
   /** For a fused op: the ONNX nodes that it stands for, with the node's inputs and outputs as their own. */
   readonly decomposition?: readonly Node[];
+}
+
+/**
+ * The ONNX nodes that a step stands for, from the value `running` to `result`. DequantizeAdd are two: DequantizeLinear of its operands
+ * (a tensor, one scale and, if not left out, one zero point), which is then added.
+ * @param operands names of the step's own inputs
+ */
+export function stepNodes(
+  { op, attrs, position }: EpilogueStep,
+  name: string,
+  [running, result]: readonly [string, string],
+  operands: readonly string[],
+): Node[] {
+  const whole = { name, domain: '', outputs: [result] };
+  if (op !== 'DequantizeAdd') return [{ ...whole, op, attrs, inputs: operands.toSpliced(position, 0, running) }];
+  const dequantized = `${result}/${name}`;
+  return [
+    { ...whole, name: dequantized, op: 'DequantizeLinear', attrs, inputs: operands, outputs: [dequantized] },
+    { ...whole, op: 'Add', attrs: {}, inputs: [running, dequantized] },
+  ];
 }
 
 export interface Graph {

@@ -9,7 +9,7 @@ import type { Dim } from './dim.ts';
 import { dim } from './dim.ts';
 import { type DType, dtypes } from './dtype.ts';
 import { EspalierError, UnsupportedError } from './errors.ts';
-import { type Attribute, type Graph, type Node, usedValues, type ValueType } from './graph.ts';
+import { type Attribute, type Graph, type Node, stepNodes, usedValues, type ValueType } from './graph.ts';
 import {
   attributesOf,
   type Inference,
@@ -408,19 +408,13 @@ class NodeInference implements Inference {
         (at) => this.node.inputs[at] ?? this.fail(`its epilogue reads input ${at}, which is missing`),
       );
       const running = ' running';
-      names.splice(step.position, 0, running);
-      const scope: Scope = (name) => (name === running ? this.outputs.get(0) : this.scope(name));
-      const node: Node = {
-        name: `${this.node.name}/${step.op}_${i}`,
-        op: step.op,
-        domain: '',
-        inputs: names,
-        outputs: [running],
-        attrs: step.attrs,
-      };
-      const { values, assumed } = inferNode(node, this.ops, scope);
-      this.outputs.set(0, values.get(running)!);
-      this.assumedBySteps.push(...assumed);
+      const known = new Map([[running, this.outputs.get(0)!]]);
+      for (const node of stepNodes(step, `${this.node.name}/${step.op}_${i}`, [running, running], names)) {
+        const { values, assumed } = inferNode(node, this.ops, (name) => known.get(name) ?? this.scope(name));
+        for (const [name, facts] of values) known.set(name, facts);
+        this.assumedBySteps.push(...assumed);
+      }
+      this.outputs.set(0, known.get(running)!);
     }
   }
 }

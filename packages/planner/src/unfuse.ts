@@ -1,6 +1,6 @@
 /** Takes steps of an epilogue out of a fused node again. */
 
-import type { EpilogueStep, Node } from '@espalier/core';
+import { type EpilogueStep, type Node, stepNodes } from '@espalier/core';
 
 /** The node with only the first `keep` steps of its epilogue, and the rest as nodes behind it. */
 export function splitEpilogue(node: Node, keep: number): Node[] {
@@ -18,18 +18,14 @@ export function splitEpilogue(node: Node, keep: number): Node[] {
     ...(kept.length > 0 ? { epilogue: kept } : {}),
     ...(node.decomposition ? { decomposition: renameOutput(node.decomposition, result, running(keep)) } : {}),
   };
-  const rest = steps.slice(keep).map((step, i): Node => {
-    const inputs = step.inputs.map((at) => node.inputs[at]!);
-    inputs.splice(step.position, 0, running(keep + i));
-    return {
-      name: step.name ?? `${node.name}/${step.op}_${keep + i}`,
-      op: step.op,
-      domain: '',
-      inputs,
-      outputs: [running(keep + i + 1)],
-      attrs: step.attrs,
-    };
-  });
+  const rest = steps.slice(keep).flatMap((step, i) =>
+    stepNodes(
+      step,
+      step.name ?? `${node.name}/${step.op}_${keep + i}`,
+      [running(keep + i), running(keep + i + 1)],
+      step.inputs.map((at) => node.inputs[at]!),
+    ),
+  );
   return [base, ...rest];
 }
 

@@ -1,9 +1,17 @@
 /** Convolutions. */
 
-import { type Attributes, type HostKernel, type Phase, sizeOf, slidingWindow, transposedWindow } from '@espalier/core';
+import {
+  type Attributes,
+  ESPALIER,
+  type HostKernel,
+  type Phase,
+  sizeOf,
+  slidingWindow,
+  transposedWindow,
+} from '@espalier/core';
 import { agree } from '../agree.ts';
 import { type Convolution, convolve, tableGather } from '../columns.ts';
-import { define, type JsOp, type Operand, units } from '../define.ts';
+import { define, type JsOp, type Operand, type Operands, units } from '../define.ts';
 import { type Floats, floatsLike } from '../float.ts';
 import { Sampler } from '../taps.ts';
 import { rejectSpatial, transposedAxes, triple, windowAxes } from '../windows.ts';
@@ -157,7 +165,38 @@ export const conv: readonly HostKernel[] = [
       return [...integer(x!, xZero, w!, wZero, y!, sums, attrs), finish];
     },
   }),
+  define({
+    op: 'QuantizedConv',
+    domain: ESPALIER,
+    reject,
+    macs: ([, , , w], [y]) => macsOf(w!, y!),
+    compute: quantizedConv,
+  }),
 ];
+
+/** Computes with channels first, as {@link convolve} has them, and turns what goes in and what comes out. */
+function quantizedConv({ inputs: [x, xScale, xZero, w, wScale, wZero], outputs: [y], attrs }: Operands): Phase[] {
+  const first = ({ dims, ...rest }: Operand): Operand => ({
+    ...rest,
+    dims: [dims[0], dims.at(-1)!, ...dims.slice(1, -1)],
+  });
+  const [from, to] = [first(x!), first(y!)];
+  const [channels, filters] = [from.dims[1], to.dims[1]];
+  const [pixels, positions] = [sizeOf(from.dims.slice(2)), sizeOf(to.dims.slice(2))];
+  const planes = x!.data.slice();
+  const turn = units(from.dims[0] * channels, (unit) => {
+    const [n, channel] = [Math.floor(unit / channels), unit % channels];
+    for (let i = 0; i < pixels; i++) planes[unit * pixels + i] = x!.data[(n * pixels + i) * channels + channel];
+  });
+  const sums = new Int32Array(y!.size);
+  const finish = units(to.dims[0] * filters, (unit) => {
+    const [n, filter] = [Math.floor(unit / filters), unit % filters];
+    const scale = Math.fround(xScale!.data[0] * wScale!.data[wScale!.size > 1 ? filter : 0]);
+    for (let i = 0; i < positions; i++)
+      y!.data[(n * positions + i) * filters + filter] = Math.fround(sums[unit * positions + i]) * scale;
+  });
+  return [turn, ...integer({ ...from, data: planes }, xZero, w!, wZero, to, sums, attrs), finish];
+}
 
 /** Gathers where the offsets say, between points: `offset` `[N, groups * taps * axes, ...]`, `mask` `[N, groups * taps, ...]`. */
 function deformedGather(

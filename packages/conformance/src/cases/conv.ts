@@ -2,8 +2,8 @@
 
 import { type Dim, dim } from '@espalier/core';
 import fc from 'fast-check';
-import { type Evaluated, exact, largest, nearby, sums, type Tolerance } from '../tolerance.ts';
-import { anything, ordinary, uniform } from '../values.ts';
+import { type Evaluated, exact, largest, nearby, sums, type Tolerance, ulps } from '../tolerance.ts';
+import { anything, ordinary, scales, uniform } from '../values.ts';
 import { type Case, type CaseInput, edge, few, fixed, type OpCases, type Sizes, trim } from './define.ts';
 import { type Window, windowAttributes, windows } from './window.ts';
 
@@ -149,6 +149,45 @@ const qlinearConv: OpCases = {
     }),
 };
 
+/** A shape with its channels behind all other axes. */
+const channelsLast = ([batch, channels, ...spatial]: readonly Dim[]): Dim[] => [batch!, ...spatial, channels!];
+
+const quantizedConv: OpCases = {
+  op: 'QuantizedConv',
+  domain: 'espalier',
+  // The sums are exact; they are rounded to float32, and so are both products of scales.
+  tolerance: ulps(4),
+  cases: () =>
+    fc
+      .record({ conv: convolutions, wZero: fc.boolean() })
+      .map(({ conv: { x, w, out, attrs, sizes, how, bias }, wZero }) => {
+        const perFilter = how > 1 ? [out] : [];
+        return {
+          inputs: trim([
+            { shape: channelsLast(x), values: anything },
+            { shape: [], values: scales },
+            bias ? { shape: [], values: anything } : undefined,
+            { shape: w, values: anything, weight: true },
+            { shape: perFilter, values: scales },
+            wZero ? { shape: perFilter, values: anything } : undefined,
+          ]),
+          attrs,
+          sizes,
+        };
+      }),
+  bench: () => ({
+    inputs: [
+      { shape: ['N', 'H', 'H', 64], values: anything },
+      { shape: [], values: scales },
+      { shape: [], values: anything },
+      { shape: [64, 64, 3, 3], values: anything, weight: true },
+      { shape: [64], values: scales },
+    ],
+    attrs: { pads: [1, 1, 1, 1] },
+    sizes: { N: fixed(1), H: fixed(56) },
+  }),
+};
+
 const convTranspose: OpCases = {
   op: 'ConvTranspose',
   tolerance: sums(({ inputs }) => inputs[1]!.size / Math.max(1, inputs[1]!.dims[1]!) + 1),
@@ -248,4 +287,12 @@ const col2im: OpCases = {
     }),
 };
 
-export const convCases: readonly OpCases[] = [conv, convInteger, qlinearConv, convTranspose, deformConv, col2im];
+export const convCases: readonly OpCases[] = [
+  conv,
+  convInteger,
+  qlinearConv,
+  quantizedConv,
+  convTranspose,
+  deformConv,
+  col2im,
+];

@@ -3,7 +3,7 @@
 import { type Dim, type DType, dim, dtypes, Tensor } from '@espalier/core';
 import fc from 'fast-check';
 import { exact, nearby, sums, type Tolerance, ulps } from '../tolerance.ts';
-import { anything, ordinary, uniform, type Values } from '../values.ts';
+import { anything, ordinary, scales, uniform, type Values } from '../values.ts';
 import {
   attributes,
   type Broadcast,
@@ -56,7 +56,6 @@ function keepSmall({ sizes, ...rest }: Broadcast): Broadcast {
 }
 
 const small: Values = (context) => (context.dtype.includes('float') ? ordinary(context) : uniform(-9, 9)(context));
-const scales = uniform(1 / 64, 1 / 16);
 
 const benchSizes = { M: fixed(128), K: fixed(768), N: fixed(768) };
 

@@ -2,6 +2,7 @@
 
 import { type Dim, dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
+import { ESPALIER } from '../graph.ts';
 import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
 import { agree, positive, ranked, shaped, single, vector } from './check.ts';
 import { attr, op, params } from './define.ts';
@@ -19,7 +20,12 @@ const bytes = ['int8', 'uint8'] as const;
 
 /** `x` is `[N, C, ...]`, `w` is `[M, C/group, ...kernel]` (or, transposed, `[C, M/group, ...kernel]`); gives `[N, M, ...]`. */
 function convolution(c: Inference, x: number, w: number, transposed = false): Dim[] {
-  const [batch, channels, ...spatial] = ranked(c, x, 3, true);
+  return convolutionOf(c, ranked(c, x, 3, true), w, transposed);
+}
+
+/** The same for an input of shape `[N, C, ...]`, however it lies. */
+function convolutionOf(c: Inference, x: readonly Dim[], w: number, transposed = false): Dim[] {
+  const [batch, channels, ...spatial] = x;
   const [outer, inner, ...kernel] = ranked(c, w, spatial.length + 2);
   const group = positive(c, 'group');
   const perGroup = dim.mul(inner, group);
@@ -115,6 +121,26 @@ export const conv: readonly OpSchema[] = [
       for (const index of [4, 5]) if (c.shape(index).length > 0 && c.shape(index)[0] !== 1) vector(c, index, shape[1]);
       vector(c, 8, shape[1]);
       c.output(0, shape);
+    },
+  }),
+  /**
+   * The convolution of two dequantised operands in float32, channels last: `X` `[N, ..., C]`, `W` `[M, C/group, ...kernel]`, `Y`
+   * `[N, ..., M]`. Scales and zero points are as those of QuantizedMatMul, those of W one or one for each filter; the sums are
+   * exact integers, and padding counts as 0.
+   */
+  op('QuantizedConv', [1], {
+    domain: ESPALIER,
+    types: { T: ['float32'], T1: bytes, T2: bytes },
+    inputs: params('X:T1', 'x_scale:T', 'x_zero_point?:T1', 'W:T2', 'w_scale:T', 'w_zero_point?:T2'),
+    outputs: params('Y:T'),
+    attributes: window,
+    infer: (c) => {
+      const [batch, ...rest] = ranked(c, 0, 3, true);
+      const [n, filters, ...spatial] = convolutionOf(c, [batch!, rest.at(-1)!, ...rest.slice(0, -1)], 3);
+      for (const index of [1, 2]) single(c, index);
+      for (const index of [4, 5])
+        if (c.has(index) && dim.equal(dim.product(c.shape(index)), 1) !== true) vector(c, index, filters!);
+      c.output(0, [n!, ...spatial, filters!]);
     },
   }),
 ];
