@@ -12,6 +12,7 @@ import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
+import { windows } from './kernels/window/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type WasmBuffer } from './memory.ts';
 import type { WasmProgram } from './program.ts';
@@ -27,6 +28,7 @@ const table: readonly WasmKernel[] = [
   ...matmulSparse,
   ...attention,
   ...convolution,
+  ...windows,
   ...pointwise,
   ...softmax,
   ...normalization,

@@ -126,3 +126,24 @@ export function seenExtents({ kernel, strides, dilations }: Convolution, { outpu
     count === 0 ? 0 : (count - 1) * strides[axis]! + (kernel[axis]! - 1) * dilations[axis]! + 1,
   );
 }
+
+/** Bytes from where a window begins to each of its taps, of four bytes each. @param steps elements from one place to the next along each axis */
+export function tapOffsets({ kernel, dilations }: Convolution, steps: readonly number[]): number[] {
+  let offsets = [0];
+  for (const [axis, taps] of kernel.entries())
+    offsets = offsets.flatMap((offset) =>
+      Array.from({ length: taps }, (_, tap) => offset + 4 * tap * dilations[axis]! * steps[axis]!),
+    );
+  return offsets;
+}
+
+/** How many elements the window at each position of an axis has, of a mean: those outside count where padding does. */
+export function windowCounts(conv: Convolution, windows: Windows, axis: number): number[] {
+  const [begin, end] = conv.attrs['count_include_pad'] === 1 ? [windows.begin[axis]!, windows.end[axis]!] : [0, 0];
+  const most = windows.input[axis]! + end;
+  return Array.from({ length: windows.output[axis]! }, (_, position) => {
+    const first = position * conv.strides[axis]! - windows.begin[axis]!;
+    const taps = Array.from({ length: conv.kernel[axis]! }, (__, tap) => first + tap * conv.dilations[axis]!);
+    return taps.filter((place) => place >= -begin && place < most).length;
+  });
+}

@@ -15,7 +15,9 @@ export {
   insideOf,
   poolOf,
   seenExtents,
+  tapOffsets,
   type Windows,
+  windowCounts,
   windowsOf,
 } from './convolution.ts';
 export { type Geometry, geometry, type Partition, partition } from './geometry.ts';

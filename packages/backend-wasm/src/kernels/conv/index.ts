@@ -9,6 +9,7 @@ import {
   type PlaneEpilogue,
   partition,
   planeEpilogue,
+  tapOffsets,
   windowsOf,
 } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
@@ -159,16 +160,6 @@ function patchArgs(conv: Convolution, { windows, extents }: Seen): number[] {
     ...{ planeStep: planeStep!, rowStep: rowStep!, columnStep: columnStep!, channelStep: 4 * sizeOf(extents) },
   };
   return [...patchWords.map((word) => values[word]), ...tapOffsets(conv, axes)];
-}
-
-/** Bytes from where a window begins to each of its taps. @param steps elements from one place to the next along each axis */
-export function tapOffsets({ kernel, dilations }: Convolution, steps: readonly number[]): number[] {
-  let offsets = [0];
-  for (const [axis, taps] of kernel.entries())
-    offsets = offsets.flatMap((offset) =>
-      Array.from({ length: taps }, (_, tap) => offset + 4 * tap * dilations[axis]! * steps[axis]!),
-    );
-  return offsets;
 }
 
 export const convolution: readonly WasmKernel[] = isas.map(row);
