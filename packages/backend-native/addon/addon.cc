@@ -161,6 +161,22 @@ Napi::Value Run(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Environment>()->run(info.Env(), options, info[5].As<Napi::Number>().Uint32Value());
 }
 
+// runHere(commands, count, trampoline): a list that is over before another thread would be awake, on this one
+void RunHere(const Napi::CallbackInfo& info) {
+  const auto commands = pointer<const Command>(info[0]);
+  const uint32_t count = info[1].As<Napi::Number>().Uint32Value();
+  const auto trampoline = reinterpret_cast<Trampoline>(pointer<void>(info[2]));
+  Position& here = position();
+  for (uint32_t c = 0; c < count; c++) {
+    const Command& command = commands[c];
+    for (uint64_t unit = 0; unit < command.units; unit++) {
+      here = {&command, c, unit};
+      trampoline(command.code, command.args, unit, 0);
+    }
+  }
+  here = {};
+}
+
 // call(code, args, trampoline, unit = 0): one unit, here and now; for probes, and what is too short for other threads
 void Call(const Napi::CallbackInfo& info) {
   const auto trampoline = reinterpret_cast<Trampoline>(pointer<void>(info[2]));
@@ -208,6 +224,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   set("unmapFile", UnmapFile);
   set("copyIn", CopyIn);
   set("run", Run);
+  set("runHere", RunHere);
   set("call", Call);
   set("cpuid", CpuId);
   set("allowTiles", AllowTiles);

@@ -20,6 +20,7 @@ export interface Addon {
     threads: number,
     team: number,
   ): Promise<boolean>;
+  runHere(commands: number, count: number, trampoline: number): void;
   call(code: number, args: number, trampoline: number, unit?: number): void;
   cpuid(leaf: number, subleaf: number): Uint32Array | undefined;
   allowTiles(): number;

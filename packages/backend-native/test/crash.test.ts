@@ -13,7 +13,7 @@ const BYTES = 100;
 
 /** Runs, as the second of two commands with 4 units each, code that is given a guarded buffer of 100 bytes and an offset. */
 const child = `
-const [file, trampoline, good, code, offset] = process.argv.slice(1);
+const [file, trampoline, good, code, offset, way] = process.argv.slice(1);
 const addon = require(file);
 const map = (text) => addon.mapCode(Buffer.from(text, 'base64'));
 const args = addon.allocate(16, false);
@@ -22,7 +22,11 @@ words[0] = BigInt(addon.allocate(${BYTES}, true));
 words[1] = BigInt(offset);
 const commands = addon.allocate(48, false);
 new BigInt64Array(addon.view(commands, 48)).set([map(good), args, 4, map(code), args, 4].map(BigInt));
-addon.run(commands, 2, map(trampoline), 0, 0, 2, 2).then((completed) => console.log('completed', completed));
+const ways = {
+  run: () => addon.run(commands, 2, map(trampoline), 0, 0, 2, 2),
+  runHere: async () => (addon.runHere(commands, 2, map(trampoline)), true),
+};
+ways[way]().then((completed) => console.log('completed', completed));
 `;
 
 function emit(body: (a: Assembler) => void): string {
@@ -44,23 +48,28 @@ const readByte = emit((a) => {
 });
 const nothing = emit(() => {});
 
-function run(code: string, offset: number): { signal: string | null; out: string; err: string } {
+function run(code: string, offset: number, way = 'run'): { signal: string | null; out: string; err: string } {
   const trampoline = Buffer.from(emitTrampoline(process.platform, false)).toString('base64');
-  const args = ['-e', child, file, trampoline, nothing, code, `${offset}`];
+  const args = ['-e', child, file, trampoline, nothing, code, `${offset}`, way];
   const { signal, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   return { signal, out: stdout, err: stderr };
 }
 
 suite('emitted code', () => {
   it('reads what lies in a guarded buffer', () => {
-    for (const offset of [0, BYTES - 1])
-      expect(run(readByte, offset)).toEqual({ signal: null, out: 'completed true\n', err: '' });
+    for (const way of ['run', 'runHere'])
+      for (const offset of [0, BYTES - 1])
+        expect(run(readByte, offset, way)).toEqual({ signal: null, out: 'completed true\n', err: '' });
   });
 
   it('cannot read beyond either end of one, and the process says in which command and unit it tried', () => {
     // The page before the buffer begins where its first page does.
-    for (const offset of [BYTES, BYTES - 4096 - 1]) {
-      const { signal, err } = run(readByte, offset);
+    for (const [offset, way] of [
+      [BYTES, 'run'],
+      [BYTES - 4096 - 1, 'run'],
+      [BYTES, 'runHere'],
+    ] as const) {
+      const { signal, err } = run(readByte, offset, way);
       expect(signal).toBe('SIGSEGV');
       expect(err).toMatch(
         /^espalier: SIGSEGV at address 0x[0-9a-f]+ in command 1, unit 3 of a native command list \(code at 0x/,

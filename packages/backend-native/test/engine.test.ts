@@ -1,4 +1,4 @@
-import type { Call, Step } from '@espalier/core';
+import { type Call, EspalierError, type Step } from '@espalier/core';
 import { Assembler, at, rax, rcx, rdi, rdx, rsi, ymm0, ymm1 } from '@espalier/x64';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -34,6 +34,18 @@ function emitAddOne(): Uint8Array {
   return a.finish().slice();
 }
 
+/** Writes 7 and 9 to the status at its argument. */
+function emitFailure(): Uint8Array {
+  const a = new Assembler();
+  a.mov(rcx, at(rdi), 0);
+  for (const [i, word] of [7, 9].entries()) {
+    a.movi(rax, word);
+    a.mov(at(rcx), 8 * i, rax);
+  }
+  a.ret();
+  return a.finish().slice();
+}
+
 const call: Call = {
   node: 'n',
   op: 'Test',
@@ -55,7 +67,7 @@ suite('the engine', () => {
   let code: LoadedCode;
   let one: NativeBuffer;
   beforeAll(() => {
-    code = loadCode(engine.addon, [emitAddOne(), spin()]);
+    code = loadCode(engine.addon, [emitAddOne(), spin(), emitFailure()]);
     one = engine.memory.alloc(4);
     new Float32Array(one.view.buffer)[0] = 1;
   });
@@ -139,6 +151,48 @@ suite('the engine', () => {
     });
     expect(await Promise.all(runs)).toEqual(runs.map(() => true));
     list.dispose();
+  });
+
+  it('comes to run short lists on the calling thread, long ones never', async () => {
+    const ran = { there: 0, here: 0 };
+    const addon: StartedEngine['addon'] = {
+      ...engine.addon,
+      run(...args) {
+        ran.there++;
+        return engine.addon.run(...args);
+      },
+      runHere(...args) {
+        ran.here++;
+        engine.addon.runHere(...args);
+      },
+    };
+    const failing: NativeProgram = {
+      resident: 0,
+      phases: [{ code: code.addresses[2]!, units: () => 1, args: ({ status }) => [status] }],
+      failure: (kind, found) => new EspalierError('BAD_INPUT', `kind ${kind} found ${found}`),
+    };
+    const short = recordList({ ...engine, addon }, [step({ resident: 0, phases: [addOne()] }, [0], [1])]);
+    const wrong = recordList({ ...engine, addon }, [step(failing, [], [])]);
+    const [x, y] = [floats(16), floats(16)];
+    const slots = [x, y].map((buffer) => ({ buffer, offset: 0 }));
+    // Others may use the machine so much that it takes a while until a list is seen to be short.
+    for (let i = 0; ran.here < 50 && i < 5000; i++) {
+      new Float32Array(x.view.buffer).fill(i);
+      await short.run(slots, { n: 16 });
+      expect(new Float32Array(y.view.buffer)).toEqual(new Float32Array(16).fill(i + 1));
+      await expect(wrong.run([], {})).rejects.toMatchObject({ code: 'BAD_INPUT', message: /kind 7 found 9/ });
+    }
+    expect(ran.there).toBeGreaterThanOrEqual(2);
+    expect(ran.here).toBeGreaterThanOrEqual(50);
+    await expect(short.run(slots, { n: 16 }, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
+    const long = recordList({ ...engine, addon }, [step(busy(8, 1_000_000), [], [])]);
+    ran.here = 0;
+    for (let i = 0; i < 20; i++) await long.run([], {});
+    expect(ran.here).toBe(0);
+    for (const list of [short, wrong, long]) list.dispose();
+    for (const buffer of [x, y]) engine.memory.free(buffer);
   });
 
   it('stops between two units when aborted, leaves the event loop free meanwhile, and runs again', async () => {
