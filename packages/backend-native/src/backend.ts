@@ -6,6 +6,7 @@ import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
+import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
@@ -32,6 +33,7 @@ const table: readonly NativeKernel[] = [
   ...matmulInt8,
   ...attention,
   ...convolution,
+  ...convolutionSparse,
   ...windows,
   ...winograd,
   ...pointwise,

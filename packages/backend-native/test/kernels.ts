@@ -22,6 +22,9 @@ const widths = [
   { isa: 'avx2', mask: ['avx512'] },
 ] as const;
 
+const nonzerosOf = ({ data }: Tensor): number =>
+  (data as readonly unknown[]).reduce<number>((sum, value) => sum + Number(value !== 0), 0);
+
 /** Checks of how units are walked, and for one kernel of how many they run. */
 const WALKS = ['units in any order', 'concurrent runs'];
 const SAMPLE = 6;
@@ -65,7 +68,7 @@ export function describeKernels(
 
       const knowing: Subject['knowing'] = (inputs, only) => {
         const constants: Constants = inputs.map((tensor, i) =>
-          tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
+          tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: nonzerosOf(tensor) } } : undefined,
         );
         const chosen = kernels.filter(({ name }) => only === undefined || name === only);
         const informed = chosen.map((kernel): typeof kernel => ({

@@ -5,6 +5,7 @@
 
 import type { Convolution } from '@espalier/lowering';
 import {
+  type Address,
   type Assembler,
   at,
   cl,
@@ -241,14 +242,15 @@ function emitChannels(a: Assembler, gather: Gather): void {
   locateChunk(a, from, channels);
   a.mov(step, args, argument('xChannel'));
   a.mov(end, thread, local('pieces'));
-  const read = emitReader(a, gather);
+  const reader = emitReader(a, isa, conv.strides[2]!);
   const nextChannel = a.here();
   a.lea(piece, thread, pieces);
   const nextPiece = a.here();
   a.mov(rax, at(piece), 0);
   a.mov(edx, at(piece), 8);
   a.add(rax, from);
-  read(isa.register(0), piece);
+  reader.mask(at(piece), 12);
+  reader.read(isa.register(0));
   a.vmovups(at(to, rdx), 0, isa.register(0));
   a.addi(piece, PIECE);
   a.cmp(piece, end);
@@ -259,11 +261,19 @@ function emitChannels(a: Assembler, gather: Gather): void {
   a.jnz(nextChannel);
 }
 
-/** Reads the elements of a piece at rax, zeros beside them, each as far from the last as the stride says. Changes registers 1 to 7, rcx, rdx not. */
-function emitReader(a: Assembler, { isa, conv }: Gather): (to: Vector, piece: Gpr) => void {
-  const stride = conv.strides[2]!;
+/** Reads elements of a row that are a stride apart. */
+export interface Reader {
+  /** Has `read` take as many vectors as wished of only those elements that the bits at an address tell, counted from the first. */
+  mask(bits: Address, offset: number): void;
+  /** Elements from rax on; zeros for others. */
+  read(to: Vector): void;
+}
+
+/** Uses registers from 8 on where the stride is more than 1; masks are k1 and k2, or registers as well. */
+export function emitReader(a: Assembler, isa: Isa, stride: number): Reader {
   const lanes = Array.from({ length: isa.lanes }, (_, i) => i);
-  const [second, spare, indices, bits, highBits] = [1, 2, 3, 4, 5].map((i) => isa.register(i)) as [
+  const [second, indices, bits, highBits, low, high] = [8, 9, 10, 11, 12, 13].map((i) => isa.register(i)) as [
+    Vector,
     Vector,
     Vector,
     Vector,
@@ -271,45 +281,50 @@ function emitReader(a: Assembler, { isa, conv }: Gather): (to: Vector, piece: Gp
     Vector,
   ];
   const isWide = isa === avx512;
-  if (isWide) {
-    if (stride === 2) a.vmovups(indices, a.constant(Int32Array.from(lanes, (i) => 2 * i)));
-    else if (stride > 2) a.vmovups(indices, a.constant(Int32Array.from(lanes, (i) => stride * i)));
-    return (to, piece) => {
-      a.kmovd(k1, at(piece), 12);
-      if (stride === 1) a.vmovups(to, at(rax), 0, k1 | ZERO);
-      else if (stride === 2) {
-        a.kshiftrd(k2, k1, 16);
-        a.vmovups(to, at(rax), 0, k1 | ZERO);
-        a.vmovups(second, at(rax), 64, k2 | ZERO);
-        a.vpermt2ps(to, indices, second);
-      } else {
-        a.vxorps(to, to, to);
-        a.vgatherdps(to, at(rax, indices, 4), 0, k1);
-      }
+  if (stride > 2 || (isWide && stride === 2)) a.vmovups(indices, a.constant(Int32Array.from(lanes, (i) => stride * i)));
+  if (isWide)
+    return {
+      mask(address, offset) {
+        a.kmovd(k1, address, offset);
+        if (stride === 2) a.kshiftrd(k2, k1, 16);
+      },
+      read(to) {
+        if (stride === 1) a.vmovups(to, at(rax), 0, k1 | ZERO);
+        else if (stride === 2) {
+          a.vmovups(to, at(rax), 0, k1 | ZERO);
+          a.vmovups(second, at(rax), 64, k2 | ZERO);
+          a.vpermt2ps(to, indices, second);
+        } else {
+          a.kmovd(k2, k1);
+          a.vxorps(to, to, to);
+          a.vgatherdps(to, at(rax, indices, 4), 0, k2);
+        }
+      },
     };
-  }
   a.vmovups(bits, a.constant(Int32Array.from(lanes, (i) => 1 << i)));
   if (stride === 2) a.vmovups(highBits, a.constant(Int32Array.from(lanes, (i) => 1 << (i + 8))));
-  else if (stride > 2) a.vmovups(indices, a.constant(Int32Array.from(lanes, (i) => stride * i)));
-  const mask = (which: Vector, piece: Gpr): void => {
-    a.vpbroadcastd(spare, at(piece), 12);
-    a.vpand(spare, spare, which);
-    a.vpcmpeqd(spare, spare, which);
-  };
   const EVEN = 0x88;
   const QUARTERS = 0xd8;
-  return (to, piece) => {
-    mask(bits, piece);
-    if (stride === 1) a.vmaskmovps(to, spare, at(rax), 0);
-    else if (stride === 2) {
-      a.vmaskmovps(to, spare, at(rax), 0);
-      mask(highBits, piece);
-      a.vmaskmovps(second, spare, at(rax), 32);
-      a.vshufps(to, to, second, EVEN);
-      a.vpermqi(to, to, QUARTERS);
-    } else {
-      a.vxorps(to, to, to);
-      a.vgatherdps(to, at(rax, indices, 4), 0, spare);
-    }
+  return {
+    mask(address, offset) {
+      for (const [mask, which] of [[low, bits] as const, ...(stride === 2 ? [[high, highBits] as const] : [])]) {
+        a.vpbroadcastd(mask, address, offset);
+        a.vpand(mask, mask, which);
+        a.vpcmpeqd(mask, mask, which);
+      }
+    },
+    read(to) {
+      if (stride === 1) a.vmaskmovps(to, low, at(rax), 0);
+      else if (stride === 2) {
+        a.vmaskmovps(to, low, at(rax), 0);
+        a.vmaskmovps(second, high, at(rax), 32);
+        a.vshufps(to, to, second, EVEN);
+        a.vpermqi(to, to, QUARTERS);
+      } else {
+        a.vmovaps(high, low);
+        a.vxorps(to, to, to);
+        a.vgatherdps(to, at(rax, indices, 4), 0, high);
+      }
+    },
   };
 }

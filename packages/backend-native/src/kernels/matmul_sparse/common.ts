@@ -43,11 +43,12 @@ export function remembered<T>(find: (constant: Constant) => T): (constant: Const
 const MOST_DENSITY = 0.95;
 
 /** Why a matrix is none for sparse kernels. */
-export function notSparse(weights: Constant | undefined): string | undefined {
-  if (weights?.tensor.dims.length !== 2) return 'its weights are not a constant matrix';
-  const { nonzeros, elements } = weights.structure;
-  return nonzeros > MOST_DENSITY * elements ? 'hardly any of its weights is zero' : undefined;
-}
+export const notSparse = (weights: Constant | undefined): string | undefined =>
+  weights?.tensor.dims.length === 2 ? tooDense(weights) : 'its weights are not a constant matrix';
+
+/** Why weights are none for sparse kernels. */
+export const tooDense = ({ structure: { nonzeros, elements } }: Constant): string | undefined =>
+  nonzeros > MOST_DENSITY * elements ? 'hardly any of its weights is zero' : undefined;
 
 /** What it takes to run a stream for a tile of tokens: each in multiply-adds of a vector. */
 const NONZERO_COST = 1.05;

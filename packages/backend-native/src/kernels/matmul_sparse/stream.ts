@@ -58,6 +58,8 @@ export function emitStreamEntry(finish: Finish): Uint8Array {
 /** Registers behind the sums: lines of A by turns, and broadcast weights where an instruction cannot do that. */
 const TURNS = { avx512: 4, avx2: 2 } as const;
 const BROADCASTS = 3;
+/** Columns of a group at most: a register of sums each, beside those. */
+export const mostColumns = (isa: Isa): number => (isa === avx512 ? 32 - TURNS.avx512 : 16 - TURNS.avx2 - BROADCASTS);
 /** A short displacement reaches from so many elements below a pointer to so many above. */
 const REACH = { avx512: [-128, 127], avx2: [-32, 31] } as const;
 /** Of so many lines that are fetched, these are code and these weights, as there are bytes of both. */

@@ -1,0 +1,287 @@
+/** Convolutions by sparse filters of float32: a pruned weight costs nothing. */
+
+import {
+  type Binding,
+  bindShape,
+  type Call,
+  type Constants,
+  isRejection,
+  type Rejection,
+  Slicer,
+  sizeOf,
+  type Work,
+} from '@espalier/core';
+import {
+  type Convolution,
+  checkPlaneOperands,
+  convolutionOf,
+  type PlaneEpilogue,
+  planeEpilogue,
+  type Windows,
+  windowsOf,
+} from '@espalier/lowering';
+import { Assembler } from '@espalier/x64';
+import { loadCode } from '../../code.ts';
+import type { NativeKernel } from '../../kernel.ts';
+import type { Engine } from '../../list.ts';
+import type { NativeCall, NativeProgram } from '../../program.ts';
+import { epilogueSteps } from '../epilogue.ts';
+import { avx2, avx512, type Isa } from '../matmul/isa.ts';
+import { levels, remembered, streamCost, tooDense } from '../matmul_sparse/common.ts';
+import { type Cut, linesOf as countLines, cutOf, type Matrix, NONZERO_BYTES } from '../matmul_sparse/cut.ts';
+import { emitUnit, mostColumns, type Stream } from '../matmul_sparse/stream.ts';
+import { emitEntry, linesOf } from './emit.ts';
+import { type Flat, flatOf, piecesOf, pixelsOf } from './flat.ts';
+import { type Argument, argumentWords, type Layout, layoutOf, operandArgument, PIECE } from './frame.ts';
+import { MOST_OPERANDS } from './store.ts';
+
+const BIAS = 2;
+
+/** What is beside the stream, in multiply-adds of a vector: a piece of a channel that is copied, a vector of the result. */
+const PIECE_COST = 4;
+const STORE_COST = 8;
+
+interface Plan {
+  readonly conv: Convolution;
+  readonly epilogue: PlaneEpilogue;
+}
+
+function planOf(call: Call, constants: Constants): Plan | Rejection {
+  const conv = convolutionOf(call, constants);
+  if (isRejection(conv)) return conv;
+  const reason = tooDense(constants[1]!);
+  if (reason) return { reason };
+  const [x, y] = [call.inputs[0]!.shape.slice(2), call.outputs[0]!.shape.slice(2)];
+  // How far apart rows are is part of the code, where filters are higher than one.
+  const isFlat = conv.kernel.slice(0, -1).every((taps) => taps === 1);
+  if (!isFlat && ![...x, ...y].every((d) => typeof d === 'number'))
+    return { reason: 'the size of its images is not known' };
+  const epilogue = planeEpilogue(call, BIAS, MOST_OPERANDS);
+  return isRejection(epilogue) ? epilogue : { conv, epilogue };
+}
+
+/** Filters of a group as columns of a matrix with a row for each channel and tap. */
+const matrixOf = ({ filters, channels, taps }: Convolution, data: Float32Array, group: number) => {
+  const depth = channels * taps;
+  return {
+    data: data.subarray(group * filters * depth, (group + 1) * filters * depth),
+    ...{ rowStep: 1, columnStep: depth },
+  } satisfies Matrix;
+};
+
+interface Pattern {
+  readonly cut: Cut;
+  /** Lines that all groups of columns load. */
+  readonly lines: number;
+}
+
+const patternsOf = remembered(() => new Map<string, Pattern>());
+
+function patternOf(isa: Isa, conv: Convolution, constants: Constants): Pattern {
+  const patterns = patternsOf(constants[1]!);
+  const key = `${isa.name} ${conv.groups}`;
+  const known = patterns.get(key);
+  if (known) return known;
+  const { tensor, structure } = constants[1]!;
+  const cut = cutOf(conv.channels * conv.taps, conv.filters, structure.nonzeros / conv.groups, mostColumns(isa));
+  let lines = 0;
+  for (let group = 0; group < conv.groups; group++)
+    lines += countLines(matrixOf(conv, tensor.data as Float32Array, group), cut);
+  const pattern = { cut, lines };
+  patterns.set(key, pattern);
+  return pattern;
+}
+
+/** Bytes of a block that stay in the second-level cache, and its tiles: fewer are not worth to fetch the code for. */
+const NEAR = 3 << 17;
+const [LEAST_TILES, MOST_TILES] = [4, 32];
+
+/** Tiles of a block. @param tiles of an image, where it is known */
+function blockTiles(
+  isa: Isa,
+  { channels }: Convolution,
+  { phases, halo }: Flat,
+  tiles: number | undefined,
+  team: number,
+): number {
+  const ofPosition = 4 * channels * phases.length;
+  const near = Math.floor((NEAR / ofPosition - halo) / isa.lanes);
+  const most = Math.max(LEAST_TILES, Math.min(MOST_TILES, near));
+  if (tiles === undefined) return Math.min(most, MOST_TILES / 2);
+  let blocks = Math.ceil(tiles / most);
+  const shared = Math.ceil(blocks / team) * team;
+  if (tiles / shared >= LEAST_TILES) blocks = shared;
+  return Math.ceil(tiles / Math.max(1, blocks));
+}
+
+const sizesOf = (conv: Convolution, call: Call, at: Binding): Windows =>
+  windowsOf(conv, bindShape(call.inputs[0]!.shape, at), bindShape(call.outputs[0]!.shape, at));
+
+function row(isa: Isa): NativeKernel {
+  return {
+    name: `conv_f32_stream_${mostColumns(isa)}x${isa.lanes}__${isa.name}`,
+    op: 'Conv',
+    requires: isa.requires,
+    types: { T: ['float32'] },
+    fuses: epilogueSteps,
+    format: { name: 'stream', levels },
+    work(call, at, constants): Work | Rejection {
+      const plan = planOf(call, constants);
+      if (isRejection(plan)) return plan;
+      const { conv, epilogue } = plan;
+      const { nonzeros } = constants[1]!.structure;
+      const { cut, lines } = patternOf(isa, conv, constants);
+      const windows = sizesOf(conv, call, at);
+      const { positions, phases } = flatOf(conv, windows);
+      const pixels = sizeOf(windows.output);
+      const tiles = windows.batch * Math.ceil(positions / isa.lanes);
+      const operands = epilogue.operands.map(({ input }) => call.inputs[input]);
+      const tensors = [call.inputs[0], call.outputs[0], ...operands];
+      const resident = nonzeros * (4 + NONZERO_BYTES);
+      const copied = conv.channels * phases.length * PIECE_COST;
+      const stored = conv.filters * STORE_COST;
+      return {
+        macs: windows.batch * pixels * nonzeros,
+        bytes: resident + 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
+        resident,
+        streamed: isa.lanes * tiles * (streamCost(nonzeros, lines, cut) + conv.groups * (copied + stored)),
+      };
+    },
+    law: ({ streamed, bytes }, rates) =>
+      rates['call']! + Math.max(streamed! / (rates[isa.rate]! * rates['threads']!), bytes / rates['bytes']!),
+    prepare: (call, constants, engine) => prepare(isa, call, constants, engine),
+  };
+}
+
+async function prepare(isa: Isa, call: Call, constants: Constants, engine: Engine): Promise<NativeProgram> {
+  const { conv, epilogue } = planOf(call, constants) as Plan;
+  const { cut } = patternOf(isa, conv, constants);
+  const { tensor, structure } = constants[1]!;
+  const [x, y] = [call.inputs[0]!.shape, call.outputs[0]!.shape];
+  const isKnown = [...x.slice(2), ...y.slice(2)].every((d) => typeof d === 'number');
+  // Of sizes that are not known nothing in the code depends.
+  const known = isKnown ? flatOf(conv, knownWindows(conv, call)) : flatOf(conv, unknownWindows(conv));
+  const tiles = isKnown ? Math.ceil(known.positions / isa.lanes) : undefined;
+  const layout = layoutOf(isa, conv, known, blockTiles(isa, conv, known, tiles, engine.team), cut);
+  const units = conv.groups * cut.units.length;
+  const entriesAt = Math.ceil(structure.nonzeros / 2) * 8;
+  const buffer = engine.memory.alloc(entriesAt + 8 * units);
+  const { buffer: memory, byteOffset } = buffer.view;
+  const stream: Stream = { weights: new Float32Array(memory, byteOffset, structure.nonzeros), used: 0 };
+  const parts = [emitEntry({ isa, conv, layout, epilogue })];
+  const slicer = new Slicer();
+  const a = new Assembler();
+  const lines = linesOf(isa, known, layout);
+  for (let group = 0; group < conv.groups; group++) {
+    const matrix = matrixOf(conv, tensor.data as Float32Array, group);
+    for (let unit = 0; unit < cut.units.length; unit++) {
+      parts.push(emitUnit(a, { isa, cut, matrix, lines, storesGroups: true }, unit, stream));
+      if (slicer.due) await slicer.pause();
+    }
+  }
+  const code = loadCode(engine.addon, parts);
+  new BigUint64Array(memory, byteOffset + entriesAt, units).set(code.addresses.slice(1).map(BigInt));
+  const others = epilogue.operands.map(({ input }) => input);
+  let last: { readonly key: string; readonly tables: Tables } | undefined;
+  /** For bound sizes; the last are kept, as a list asks often and sizes change seldom. */
+  const tablesFor = ({ inputs, outputs, threads }: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Tables => {
+    const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
+    const key = `${x};${y};${others.map((input) => inputs[input]!.dims.join()).join(';')}`;
+    if (last?.key !== key) {
+      checkPlaneOperands(epilogue, inputs, y);
+      const windows = windowsOf(conv, x, y);
+      last = { key, tables: tablesOf(isa, conv, windows, layout, cut.units.length, others.length, threads) };
+    }
+    return last.tables;
+  };
+  return {
+    resident: code.bytes + buffer.bytes,
+    packed: [1],
+    phases: [
+      {
+        code: code.addresses[0]!,
+        units: (bound) => tablesFor(bound).units,
+        args(bound) {
+          const { words, tables } = tablesFor(bound);
+          const { inputs, outputs, scratch } = bound;
+          const all: Record<Argument, number> = {
+            ...words,
+            ...{ scratch, threadBytes: layout.bytes, x: inputs[0]!.address, y: outputs[0]!.address },
+            ...{ weights: buffer.address, entries: buffer.address + entriesAt },
+          };
+          return [...argumentWords.map((name) => all[name]), ...others.map((i) => inputs[i]!.address), ...tables];
+        },
+      },
+    ],
+    scratch: ({ threads }) => threads * layout.bytes,
+    dispose() {
+      code.dispose();
+      engine.memory.free(buffer);
+    },
+  };
+}
+
+const knownWindows = ({ groups, channels, filters, ...conv }: Convolution, { inputs, outputs }: Call): Windows => {
+  const [x, y] = [inputs[0]!, outputs[0]!].map(({ shape }) => shape.slice(2) as number[]) as [number[], number[]];
+  return windowsOf({ ...conv, groups, channels, filters }, [1, groups * channels, ...x], [1, groups * filters, ...y]);
+};
+
+const unknownWindows = ({ kernel, dilations }: Convolution): Windows => ({
+  ...{ batch: 1, output: [1, 1, 1], begin: [0, 0, 0], end: [0, 0, 0] },
+  input: kernel.map((taps, axis) => (taps - 1) * dilations[axis]! + 1),
+});
+
+/** What follows from the sizes of a call. */
+interface Tables {
+  readonly units: number;
+  readonly words: Readonly<
+    Record<Exclude<Argument, 'scratch' | 'threadBytes' | 'x' | 'y' | 'weights' | 'entries'>, number>
+  >;
+  readonly tables: readonly number[];
+}
+
+function tablesOf(
+  isa: Isa,
+  conv: Convolution,
+  windows: Windows,
+  layout: Layout,
+  units: number,
+  operands: number,
+  threads: number,
+): Tables {
+  const { groups, channels, filters, strides } = conv;
+  const flat = flatOf(conv, windows);
+  const pixels = pixelsOf(flat, windows, isa.lanes);
+  const blocks = Math.ceil(pixels.length / layout.tiles);
+  const images = windows.batch * groups;
+  // Threads share blocks; only where there are too few of them the filters as well.
+  const wanted = images * blocks < threads ? Math.ceil((2 * threads) / Math.max(1, images * blocks)) : 1;
+  const unitsPerPart = Math.ceil(units / Math.min(units, wanted));
+  const parts = Math.ceil(units / unitsPerPart);
+  const starts: number[] = [];
+  const pieces: number[] = [];
+  const pixelsTable = operandArgument(operands);
+  const blockTable = pixelsTable + 8 * pixels.length;
+  const piecesAt = blockTable + 8 * (blocks + 1);
+  const pitch = isa.lanes * layout.tiles;
+  for (let block = 0; block < blocks; block++) {
+    starts.push(piecesAt + (PIECE / 2) * pieces.length);
+    const begin = block * pitch;
+    const end = Math.min(begin + pitch, isa.lanes * pixels.length) + flat.halo;
+    for (const phase of flat.phases.keys())
+      for (const { from, to, count } of piecesOf(flat, windows, strides, phase, [begin, end], isa.lanes))
+        pieces.push(4 * from, phase * layout.phase + 4 * (to - begin) + count * 2 ** 32);
+  }
+  starts.push(piecesAt + (PIECE / 2) * pieces.length);
+  const [xChannel, yChannel] = [4 * sizeOf(windows.input), 4 * sizeOf(windows.output)];
+  return {
+    units: pixels.length === 0 ? 0 : images * blocks * parts,
+    words: {
+      ...{ groups, blocks, parts, units, unitsPerPart, tiles: pixels.length, pixelsTable, blockTable },
+      ...{ xChannel, xImage: channels * xChannel, yChannel, yImage: filters * yChannel },
+    },
+    tables: [...pixels.map(({ mask, before }) => before * 2 ** 16 + mask), ...starts, ...pieces],
+  };
+}
+
+export const convolutionSparse: readonly NativeKernel[] = [avx512, avx2].map(row);
