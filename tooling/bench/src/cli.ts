@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { compare, compareText } from './commands/compare.ts';
 import { kernels, kernelsText } from './commands/kernels.ts';
 import { memory, memoryText } from './commands/memory.ts';
+import { compareModels, modelNames, modelsText } from './commands/models.ts';
 import { politeness, politenessText } from './commands/politeness.ts';
 import { sessions, sessionsText } from './commands/sessions.ts';
 import { models, type Sizes } from './models/index.ts';
@@ -78,6 +79,22 @@ program.addCommand(
       const result = await compare(name, optionsOf(flags));
       show(flags.json, result, () => compareText(result, flags.detail));
       if (result.isRight === false) process.exitCode = 1;
+    }),
+);
+
+program.addCommand(
+  modelCommand('models', 'Time many models in both engines, with one thread and with --threads, and print one table')
+    .argument('[names...]', 'models, ONNX files or folders of them; those in $ESPALIER_FIXTURES/models when absent')
+    .option('--rounds <n>', 'how often the engines take turns', positive, 5)
+    .option('--alone', 'without onnxruntime', false)
+    .action(async (given: string[], flags: Flags & { rounds: number; alone: boolean }) => {
+      const names = modelNames(given, process.env['ESPALIER_FIXTURES']);
+      const threads = [...new Set([1, flags.threads])];
+      const results = await compareModels(names, threads, optionsOf(flags), (row) =>
+        process.stderr.write(`${row.join('  ')}\n`),
+      );
+      show(flags.json, results, () => modelsText(results));
+      if (results.some(({ isRight }) => isRight === false)) process.exitCode = 1;
     }),
 );
 

@@ -8,6 +8,7 @@ import { EspalierError, type Graph } from '@espalier/core';
 import { exportOnnx, importOnnx } from '@espalier/onnx';
 import { createRuntime } from '@espalier/runtime';
 import { makeBackends } from './engines/espalier.ts';
+import { files } from './models/files.ts';
 import { type Feeds, feedsFor, models, type Sizes } from './models/index.ts';
 import { inPrecision, type Precision, runOnce } from './precision/index.ts';
 
@@ -49,8 +50,9 @@ const OPSET = 17;
 export async function prepareModel(name: string, options: ModelOptions): Promise<PreparedModel> {
   const known = models[name];
   const graph = known ? known.build(options.layers) : await readGraph(name);
-  const sizes = { ...sizesOf(graph), ...known?.sizes, ...options.sizes };
-  const feeds = feedsFor(graph, sizes, known?.vocabulary);
+  const feeding = known ?? files[basename(name)];
+  const sizes = { ...sizesOf(graph), ...feeding?.sizes, ...options.sizes };
+  const feeds = feedsFor(graph, { ...feeding, sizes });
   const block = options.block as PatternName;
   const sparsity = options.sparsity > 0 ? { sparsity: options.sparsity } : {};
   const isPruned = options.sparsity > 0 || 'keep' in parsePattern(block);

@@ -65,7 +65,8 @@ function prepare(name: string, precision: Precision): Promise<Graph> {
   const key = `${name} ${precision}`;
   const { graph, sizes } = small[name]!;
   const ready =
-    prepared.get(key) ?? inPrecision(graph, precision, { runtime: scalar, feeds: feedsFor(graph, sizes, 50), sizes });
+    prepared.get(key) ??
+    inPrecision(graph, precision, { runtime: scalar, feeds: feedsFor(graph, { sizes, vocabulary: 50 }), sizes });
   prepared.set(key, ready);
   return ready;
 }
@@ -76,7 +77,7 @@ const apart = (a: Record<string, Tensor>, b: Record<string, Tensor>): number =>
 
 describe.each(Object.keys(small))('%s', (name) => {
   const { graph, sizes, outputs } = small[name]!;
-  const feeds = feedsFor(graph, sizes, 50);
+  const feeds = feedsFor(graph, { sizes, vocabulary: 50 });
 
   test.each(precisions)('%s is a model of opset 17, or 18, that has the outputs it should', async (precision) => {
     const ready = await prepare(name, precision);
@@ -138,9 +139,9 @@ describe('the real models', () => {
 
 test('feeds are what the inputs mean', () => {
   const { graph, sizes } = small['llama']!;
-  const feeds = feedsFor(graph, sizes);
+  const feeds = feedsFor(graph, { sizes });
   expect(feeds['position_ids']!.data).toEqual(BigInt64Array.from([5n, 6n, 7n, 5n, 6n, 7n]));
-  const ids = feedsFor(small['bert']!.graph, { batch: 1, seq: 16 }, 50);
+  const ids = feedsFor(small['bert']!.graph, { sizes: { batch: 1, seq: 16 }, vocabulary: 50 });
   expect(ids['attention_mask']!.data).toEqual(new BigInt64Array(16).fill(1n));
   expect(ids['token_type_ids']!.data).toEqual(new BigInt64Array(16));
   const words = [...(ids['input_ids']!.data as BigInt64Array)].map(Number);
@@ -151,7 +152,7 @@ test('feeds are what the inputs mean', () => {
 test('a masked token does not change the others', async () => {
   const { graph } = small['bert']!;
   const sizes = { batch: 1, seq: 4 };
-  const feeds = feedsFor(graph, sizes, 50);
+  const feeds = feedsFor(graph, { sizes, vocabulary: 50 });
   const masked = { ...feeds, attention_mask: new Tensor('int64', [1n, 1n, 1n, 0n], [1, 4]) };
   const other = {
     ...masked,

@@ -1,7 +1,11 @@
 // What the reports are made of: kinds of nodes, limits, onnxruntime's profile.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { byKind } from '../src/commands/compare.ts';
+import { elsewhere, modelNames } from '../src/commands/models.ts';
 import type { NodeTime } from '../src/engines/engine.ts';
 import { kindOf } from '../src/engines/kinds.ts';
 import { readProfile } from '../src/engines/onnxruntime.ts';
@@ -93,6 +97,24 @@ test('a profile of onnxruntime is read run by run, and the least time of each no
     ['MatMul_1', 'product', 40],
     ['Add_2', 'element by element', 7],
   ]);
+});
+
+test('folders stand for the models in them', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  try {
+    for (const file of ['b.onnx', 'a.onnx', 'a.json']) writeFileSync(join(folder, file), '');
+    expect(modelNames(['bert', folder], undefined)).toEqual(['bert', join(folder, 'a.onnx'), join(folder, 'b.onnx')]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(modelNames([], undefined)).toEqual(['mobilenetv2', 'resnet50']);
+});
+
+test('ops that other backends had to run are named once', () => {
+  const nodes = ['native/conv', 'runtime/control', 'js/det', 'js/det', 'wasm/relu'].map((kernel) =>
+    node('other', kernel, 1, 0),
+  );
+  expect(elsewhere({ nodes })).toEqual(['js/det', 'wasm/relu']);
 });
 
 test('tables have columns', () => {

@@ -1,6 +1,6 @@
 /** The models that can be timed, and what they are fed. */
 
-import { bindShape, type DType, type Graph, sizeOf, Tensor } from '@espalier/core';
+import { bindShape, type DType, type Graph, sizeOf, Tensor, toFloat16 } from '@espalier/core';
 import { type BertShape, bert, bertBase, miniLm } from './bert.ts';
 import { mobileNetV2, resNet50 } from './convolutional.ts';
 import { type LlamaShape, llama, tinyLlama } from './llama.ts';
@@ -9,14 +9,19 @@ import { normals, uniform } from './random.ts';
 export type Sizes = Readonly<Record<string, number>>;
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-export interface BenchModel {
+export interface Feeding {
+  /** What open sizes are when nobody says otherwise. */
+  readonly sizes: Sizes;
+  /** Token ids are from 0 up to below this. */
+  readonly vocabulary?: number;
+  /** Other integers that are not all 0: from the first up to below the second, by the name of the input. */
+  readonly integers?: Readonly<Record<string, readonly [number, number]>>;
+}
+
+export interface BenchModel extends Feeding {
   readonly about: string;
   /** @param layers how many of its layers; all when absent */
   build(layers?: number): Graph;
-  /** What its open sizes are when nobody says otherwise. */
-  readonly sizes: Sizes;
-  /** Integer inputs that are not all 0 or 1: from 0 up to below this. */
-  readonly vocabulary?: number;
 }
 
 const encoder = (name: string, shape: BertShape, about: string): BenchModel => ({
@@ -53,20 +58,28 @@ export const models: Readonly<Record<string, BenchModel>> = {
  * follow the past, masks of ones, all other integers 0.
  * @throws EspalierError `BAD_INPUT` where a size is open
  */
-export function feedsFor({ inputs }: Pick<Graph, 'inputs'>, sizes: Sizes, vocabulary = 2): Feeds {
+export function feedsFor({ inputs }: Pick<Graph, 'inputs'>, feeding: Feeding): Feeds {
   return Object.fromEntries(
     inputs.map(({ name, dtype, shape }) => {
-      const dims = bindShape(shape, sizes);
-      return [name, feed(name, dtype, dims, sizes, vocabulary)];
+      const dims = bindShape(shape, feeding.sizes);
+      return [name, feed(name, dtype, dims, feeding)];
     }),
   );
 }
 
-function feed(name: string, dtype: DType, dims: readonly number[], sizes: Sizes, vocabulary: number): Tensor {
+function feed(
+  name: string,
+  dtype: DType,
+  dims: readonly number[],
+  { sizes, vocabulary = 2, integers }: Feeding,
+): Tensor {
   const size = sizeOf(dims);
   if (dtype === 'float32') return new Tensor('float32', normals(name, size, 1), dims);
+  if (dtype === 'float16') return new Tensor('float16', Uint16Array.from(normals(name, size, 1), toFloat16), dims);
   const next = uniform(name);
+  const [least, below] = integers?.[name] ?? [0, 1];
   const element = (i: number): number => {
+    if (integers?.[name]) return least + Math.floor(next() * (below - least));
     if (/mask/.test(name)) return 1;
     if (/position/.test(name)) return (sizes['past'] ?? 0) + (i % dims.at(-1)!);
     return /ids$/.test(name) && !/type/.test(name) ? Math.floor(next() * vocabulary) : 0;
