@@ -31,4 +31,6 @@ export {
   type Rearrangement,
   rearrangements,
 } from './rearrange.ts';
-export { type Axis, checkFits, mergeAxes, walk } from './walk.ts';
+export { foldedAxes, foldsNeighbours, type ReductionWalk, reductionWalk } from './reduction.ts';
+export { unitElements, unitRows } from './units.ts';
+export { type Axis, checkFits, mergeAxes, walk, walkArgs } from './walk.ts';

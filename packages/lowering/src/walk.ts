@@ -44,3 +44,13 @@ export function checkFits(dims: readonly number[], to: readonly number[]): void 
   if (lead < 0 || dims.some((extent, axis) => extent !== 1 && extent !== to[lead + axis]))
     throw new EspalierError('SHAPE_MISMATCH', `${formatShape(dims)} does not broadcast to ${formatShape(to)}`);
 }
+
+/**
+ * The argument block of a walk: steps of all rows, steps of a unit, steps of a row, axes around rows, for each operand where it starts
+ * and the bytes of a step, then for each axis its extent and each operand's stride in bytes.
+ */
+export function walkArgs([row, ...outer]: readonly Axis[], unit: number, starts: readonly number[]): number[] {
+  const total = outer.reduce((product, { extent }) => product * extent, row!.extent);
+  const axes = outer.flatMap(({ extent, strides }) => [extent, ...strides]);
+  return [total, unit, row!.extent, outer.length, ...starts, ...row!.strides, ...axes];
+}

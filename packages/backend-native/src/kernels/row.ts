@@ -186,17 +186,4 @@ export function emitFold(v: Vectors, [sum, ...others]: readonly Vector[], op: 'v
 const SWAP_PAIRS = 0x4e;
 const SWAP_NEIGHBOURS = 0xb1;
 
-/** Elements of a unit: 5 to 50 us of work. */
-const UNIT = { least: 4096, most: 32768 };
-/** Units for each thread, so that one that comes late still finds some. */
-const SHARES = 4;
-
-/** Elements that a unit should have of `total`. */
-export function unitElements(total: number, threads: number): number {
-  return Math.min(UNIT.most, Math.max(UNIT.least, Math.ceil(total / (SHARES * threads))));
-}
-
-/** Rows of a unit, for rows of so many elements. */
-export function unitRows(rows: number, columns: number, threads: number): number {
-  return Math.max(1, Math.floor(unitElements(rows * columns, threads) / Math.max(1, columns)));
-}
+export { unitElements, unitRows } from '@espalier/lowering';

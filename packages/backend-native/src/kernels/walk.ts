@@ -1,6 +1,5 @@
 /** Walks over operands together: row by row, each operand with its own strides, as argument words and as emitted code. */
 
-import type { Axis } from '@espalier/lowering';
 import {
   type Assembler,
   at,
@@ -31,16 +30,6 @@ const STARTS = 32;
 /** Where a row's steps are among the arguments of a walk of `operands`. */
 export const stepsAt = (operands: number): number => STARTS + 8 * operands;
 const axesAt = (operands: number): number => STARTS + 16 * operands;
-
-/**
- * The argument block: steps of all rows, steps of a unit, steps of a row, axes around rows, for each operand where it starts
- * and the bytes of a step, then for each axis its extent and each operand's stride in bytes.
- */
-export function walkArgs([row, ...outer]: readonly Axis[], unit: number, starts: readonly number[]): number[] {
-  const total = outer.reduce((product, { extent }) => product * extent, row!.extent);
-  const axes = outer.flatMap(({ extent, strides }) => [extent, ...strides]);
-  return [total, unit, row!.extent, outer.length, ...starts, ...row!.strides, ...axes];
-}
 
 /** The stack frame: steps left, the first step in the row, where the row begins in each operand, positions along axes. */
 const LEFT = 0;

@@ -1,6 +1,5 @@
 /** Walks over operands together: row by row, each operand with its own strides, as argument words and as emitted code. */
 
-import type { Axis } from '@espalier/lowering';
 import type { FunctionBuilder, Local } from '@espalier/wasm';
 import { keep, limit, WORD, wordsAt } from './arguments.ts';
 
@@ -9,16 +8,6 @@ const STARTS = WORD * words.length;
 /** Where a row's steps are among the arguments of a walk of `operands`, in bytes. */
 export const stepsAt = (operands: number): number => STARTS + WORD * operands;
 const axesAt = (operands: number): number => STARTS + 2 * WORD * operands;
-
-/**
- * The argument block: steps of all rows, steps of a unit, steps of a row, axes around rows, for each operand where it starts
- * and the bytes of a step, then for each axis its extent and each operand's stride in bytes.
- */
-export function walkArgs([row, ...outer]: readonly Axis[], unit: number, starts: readonly number[]): number[] {
-  const total = outer.reduce((product, { extent }) => product * extent, row!.extent);
-  const axes = outer.flatMap(({ extent, strides }) => [extent, ...strides]);
-  return [total, unit, row!.extent, outer.length, ...starts, ...row!.strides, ...axes];
-}
 
 /** Where more arguments than those of the walk begin. */
 export const walkWords = (axes: number, operands: number): number =>

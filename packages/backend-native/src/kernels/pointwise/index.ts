@@ -6,19 +6,20 @@ import {
   type Call,
   type Constants,
   dtypes,
+  ownInputCount,
   type Rejection,
   sizeOf,
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { walk } from '@espalier/lowering';
+import { walk, walkArgs } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall } from '../../program.ts';
 import { type Cost, programOf, tensorBytes } from '../elements.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import type { Size } from '../lanes.ts';
 import { unitElements, widths } from '../row.ts';
-import { MOST_AXES, walkArgs } from '../walk.ts';
+import { MOST_AXES } from '../walk.ts';
 import { castOps } from './cast.ts';
 import { emitPointwise, MOST_INPUTS, operandsOf, type Recipe, type Stored } from './emit.ts';
 import { floatOps } from './float.ts';
@@ -38,7 +39,7 @@ function recipeOf(op: Pointwise, call: Call, constants: Constants): Recipe | str
   const emit = op.code(call, constants);
   if (typeof emit === 'string') return emit;
   const { inputs, outputs, attrs, epilogue } = call;
-  const own = Math.min(inputs.length, ...epilogue.flatMap((step) => step.inputs));
+  const own = ownInputCount(call);
   const recipe: Recipe = {
     lane: op.lane,
     emit,

@@ -20,13 +20,12 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { type BoundOperand, type Rearrangement, rearrangements } from '@espalier/lowering';
+import { type BoundOperand, type Rearrangement, rearrangements, unitRows } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import type { WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmPhase, WasmProgram } from '../../program.ts';
 import { elementLaw, programOf, tensorBytes } from '../elements.ts';
 import type { Size } from '../lanes.ts';
-import { unitRows } from '../units.ts';
 import { emitIndexed, type Indexed, type IndexedWord, indexedWords } from './indexed.ts';
 import { copyProgram } from './program.ts';
 import { emitCount, emitWords } from './values.ts';

@@ -1,9 +1,7 @@
 /** Copies as argument words: in which way each piece is moved, and in which units. */
 
-import { type Axis, mergeAxes, type Piece } from '@espalier/lowering';
+import { type Axis, mergeAxes, type Piece, unitElements, walkArgs } from '@espalier/lowering';
 import type { Size } from '../lanes.ts';
-import { unitElements } from '../units.ts';
-import { walkArgs } from '../walk.ts';
 import { PIECE_WORDS, type Way, ways } from './copy.ts';
 
 export interface Copy {

@@ -6,19 +6,18 @@ import {
   type Call,
   type Constants,
   dtypes,
+  ownInputCount,
   type Rejection,
   sizeOf,
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { walk } from '@espalier/lowering';
+import { unitElements, walk, walkArgs } from '@espalier/lowering';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall } from '../../program.ts';
 import { elementLaw, programOf, tensorBytes } from '../elements.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
 import type { Size, Stored } from '../lanes.ts';
-import { unitElements } from '../units.ts';
-import { walkArgs } from '../walk.ts';
 import { castOps } from './cast.ts';
 import { emitPointwise, operandsOf, type Recipe, scratchBytes } from './emit.ts';
 import { floatOps } from './float.ts';
@@ -41,7 +40,7 @@ function recipeOf(
   const variant = op.code(call, constants);
   if (typeof variant === 'string') return variant;
   const { inputs, outputs, attrs, epilogue } = call;
-  const own = Math.min(inputs.length, ...epilogue.flatMap((step) => step.inputs));
+  const own = ownInputCount(call);
   const recipe: Recipe = {
     label: variant.label,
     isRelaxed: isa.isRelaxed,

@@ -9,6 +9,7 @@ import {
   planeEpilogue,
   poolOf,
   tapOffsets,
+  unitRows,
   windowCounts,
   windowsOf,
 } from '@espalier/lowering';
@@ -17,7 +18,6 @@ import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmProgram } from '../../program.ts';
 import { bySizes } from '../bysizes.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
-import { unitRows } from '../units.ts';
 import { emitWindows, type Fold, type Shape, windowWords } from './emit.ts';
 import { copySeen, seenBy } from './seen.ts';
 
