@@ -12,6 +12,7 @@ export interface Encoder {
 }
 
 export interface EmbedOptions {
+  readonly signal?: AbortSignal;
   /** Told how many sentences are done. */
   onProgress?(done: number): void;
   /** Told what each node took. */
@@ -25,7 +26,7 @@ export interface EmbedOptions {
 export async function embed(
   { session, tokenize }: Encoder,
   sentences: readonly string[],
-  { onProgress, onNode }: EmbedOptions = {},
+  { signal, onProgress, onNode }: EmbedOptions = {},
 ): Promise<Float32Array[]> {
   const rows = sentences.map((sentence, index) => ({ index, ids: tokenize(sentence) }));
   if (rows.some(({ ids }) => ids.length === 0)) throw new TypeError('a sentence without text has no meaning to encode');
@@ -34,11 +35,10 @@ export async function embed(
   const vectors = new Array<Float32Array>(rows.length);
   for (let from = 0; from < rows.length; from += BATCH) {
     const batch = rows.slice(from, from + BATCH);
-    const result = await session.run(
-      feedsOf(batch.map(({ ids }) => ids)),
-      session.outputNames,
-      onNode ? { onNode } : {},
-    );
+    const result = await session.run(feedsOf(batch.map(({ ids }) => ids)), session.outputNames, {
+      ...(signal ? { signal } : {}),
+      ...(onNode ? { onNode } : {}),
+    });
     const { data, dims } = result[session.outputNames[0]!]!;
     batch.forEach(({ index }, row) => {
       vectors[index] = (data as Float32Array).slice(row * dims[1]!, (row + 1) * dims[1]!);

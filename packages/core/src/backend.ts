@@ -157,6 +157,8 @@ export interface Backend<B = unknown, P extends Program = Program> {
   readonly apiVersion: 1;
   readonly features: ReadonlySet<Feature>;
   readonly limits: Limits;
+  /** Where it could be faster on this host: how, in one line. */
+  readonly hint?: string | undefined;
   readonly kernels: readonly Kernel<P>[];
   /** Measures the machine for about 100 ms. */
   calibrate(signal?: AbortSignal): Promise<Rates>;

@@ -11,7 +11,7 @@ import { type ModelSource, type OpenSource, openSource } from './source.ts';
 
 export interface Progress {
   readonly stage: 'read' | 'import' | 'plan' | 'prepare';
-  /** Bytes while reading, nodes while preparing. */
+  /** Bytes while reading (of all files that were begun), nodes while preparing. */
   readonly done: number;
   /** Undefined where it is not known. */
   readonly total: number | undefined;

@@ -25,6 +25,7 @@ function builtin<T>(id: string): T | undefined {
 
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Told of the bytes of all files that were begun; the total is undefined where the length of one is not known. */
   onBytes?(done: number, total: number | undefined): void;
 }
 
@@ -46,7 +47,14 @@ export async function openSource(source: ModelSource, options: OpenOptions = {})
   return openPath(path, fs, builtin<Path>('node:path')!, options);
 }
 
+/** Bytes of several files; a length that is not known makes the total NaN. */
+interface Tally {
+  done: number;
+  total: number;
+}
+
 async function openUrl(url: string, options: OpenOptions): Promise<OpenSource> {
+  const tally: Tally = { done: 0, total: 0 };
   const base = new URL(url, (globalThis as { location?: { href: string } }).location?.href);
   const sibling = async (relative: string): Promise<Uint8Array> => {
     const target = new URL(relative, base);
@@ -54,12 +62,12 @@ async function openUrl(url: string, options: OpenOptions): Promise<OpenSource> {
     const folder = new URL('.', base).href;
     if (!target.href.startsWith(folder))
       throw new EspalierError('UNSAFE_PATH', `"${relative}" lies outside the folder of ${url}`, { file: url });
-    return fetchBytes(target.href, options);
+    return fetchBytes(target.href, tally, options);
   };
-  return { name: url, bytes: await fetchBytes(base.href, options), sibling };
+  return { name: url, bytes: await fetchBytes(base.href, tally, options), sibling };
 }
 
-async function fetchBytes(url: string, { signal, onBytes }: OpenOptions): Promise<Uint8Array> {
+async function fetchBytes(url: string, tally: Tally, { signal, onBytes }: OpenOptions): Promise<Uint8Array> {
   let response: Response;
   try {
     response = await fetch(url, signal ? { signal } : {});
@@ -73,14 +81,15 @@ async function fetchBytes(url: string, { signal, onBytes }: OpenOptions): Promis
   }
   if (!response.ok || !response.body)
     throw new EspalierError('NOT_FOUND', `${url} answers with status ${response.status}`, { file: url });
-  const length = Number(response.headers.get('content-length')) || undefined;
+  tally.total += Number(response.headers.get('content-length')) || Number.NaN;
   const chunks: Uint8Array[] = [];
   let done = 0;
   const reader = response.body.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     chunks.push(part.value);
     done += part.value.byteLength;
-    onBytes?.(done, length);
+    tally.done += part.value.byteLength;
+    onBytes?.(tally.done, tally.total || undefined);
     throwIfAborted(signal);
   }
   const bytes = new Uint8Array(done);

@@ -18,6 +18,7 @@ export function explainText(plan: Plan): string {
     `${plan.graph || 'graph'}: ${plan.nodes.length} nodes, predicted ${time(plan.seconds)}${moved}`,
     `machine: ${plan.machine}; backends: ${plan.backends.join(', ')}${sizes.length > 0 ? `; at ${sizes.map(([s, v]) => `${s}=${v}`).join(' ')}` : ''}`,
     ...plan.absent.map(({ id, reason }) => `without ${id}: ${reason}`),
+    ...plan.hints.map(({ id, hint }) => `${id}: ${hint}`),
     '',
     ...table(plan),
   ];

@@ -77,6 +77,8 @@ export interface Plan {
   readonly backends: readonly string[];
   /** Backends that were wanted and are not here, and why. */
   readonly absent: readonly AbsentBackend[];
+  /** Backends that could be faster on this host, and how. */
+  readonly hints: readonly { readonly id: string; readonly hint: string }[];
   /** The sizes that were priced; the plan holds for all others too. */
   readonly sizes: Binding;
   /** Predicted seconds of one run, moves between backends included. */
@@ -214,6 +216,7 @@ class Planner {
       machine: this.options.profile.machine,
       backends: this.options.backends.map((b) => b.id),
       absent: this.options.absent ?? [],
+      hints: this.options.backends.flatMap(({ id, hint }) => (hint ? [{ id, hint }] : [])),
       sizes: at,
       seconds: backends.seconds,
       crossings: Math.max(

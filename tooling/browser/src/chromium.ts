@@ -37,13 +37,20 @@ export interface Browser extends AsyncDisposable {
   open(url: string): Promise<Opened>;
 }
 
-/** @param flags for V8, such as `--no-enable-avx` */
-export async function startChromium(flags: readonly string[] = []): Promise<Browser> {
+export interface ChromiumOptions {
+  /** For V8, such as `--no-enable-avx`. */
+  readonly flags?: readonly string[];
+  /** False hides it from pages, as older engines do not have it: no flag does. */
+  readonly relaxedSimd?: boolean;
+}
+
+export async function startChromium({ flags = [], relaxedSimd = true }: ChromiumOptions = {}): Promise<Browser> {
   const profile = await mkdtemp(join(tmpdir(), 'espalier-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     ...(chromiumPath ? { executablePath: chromiumPath } : {}),
     args: [...FLAGS.map((flag) => `--${flag}`), ...(flags.length > 0 ? [`--js-flags=${flags.join(' ')}`] : [])],
   });
+  if (!relaxedSimd) await context.addInitScript(hideRelaxedSimd);
   return {
     context,
     async open(url) {
@@ -64,4 +71,12 @@ export async function startChromium(flags: readonly string[] = []): Promise<Brow
       await rm(profile, { recursive: true, force: true });
     },
   };
+}
+
+/** In a page: modules with relaxed instructions (a prefix of 0xfd, then a number from 0x100 on) are not valid any more. */
+function hideRelaxedSimd(): void {
+  const { validate } = WebAssembly;
+  const isRelaxed = (byte: number, i: number, bytes: Uint8Array): boolean =>
+    byte === 0xfd && (bytes[i + 1]! & 0xf0) === 0x80 && bytes[i + 2] === 2;
+  WebAssembly.validate = (bytes) => !new Uint8Array(bytes as ArrayBuffer).some(isRelaxed as never) && validate(bytes);
 }

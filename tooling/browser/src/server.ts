@@ -57,8 +57,8 @@ export async function serve(folder: string, { isolated }: ServeOptions): Promise
     url: `http://localhost:${(server.address() as AddressInfo).port}/`,
     requests,
     close: () =>
-      new Promise((resolve, reject) => {
-        server.close((error) => (error ? reject(error) : resolve()));
+      new Promise((resolve) => {
+        server.close(() => resolve());
         server.closeAllConnections();
       }),
   };

@@ -1,23 +1,20 @@
 // The conformance suite in Chromium: with threads and without, with relaxed SIMD and without, and where it rounds otherwise.
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { buildPage, noChromium, serve, startChromium, temporaryFolder } from '../src/index.ts';
+import { buildPage, type ChromiumOptions, noChromium, serve, startChromium, temporaryFolder } from '../src/index.ts';
 import type { Suite } from '../src/pages/conformance.ts';
 
-interface Variant {
+interface Variant extends ChromiumOptions {
   readonly isolated: boolean;
-  readonly relaxed: boolean;
-  /** Of V8. */
-  readonly flags?: readonly string[];
 }
 
 const variants: Readonly<Record<string, Variant>> = {
-  'threads, relaxed SIMD': { isolated: true, relaxed: true },
-  'threads, SIMD': { isolated: true, relaxed: false },
+  'threads, relaxed SIMD': { isolated: true },
+  'threads, SIMD': { isolated: true, relaxedSimd: false },
   // Relaxed instructions are those of an older processor: a product is rounded before it is added.
-  'threads, relaxed SIMD without AVX': { isolated: true, relaxed: true, flags: ['--no-enable-avx'] },
-  'slices, relaxed SIMD': { isolated: false, relaxed: true },
-  'slices, SIMD': { isolated: false, relaxed: false },
+  'threads, relaxed SIMD without AVX': { isolated: true, flags: ['--no-enable-avx'] },
+  'slices, relaxed SIMD': { isolated: false },
+  'slices, SIMD': { isolated: false, relaxedSimd: false },
 };
 
 if (noChromium) it.skip(`the conformance suite in Chromium (${noChromium})`, () => {});
@@ -29,10 +26,11 @@ else {
 }
 
 /** Registers the tests that the page has. */
-async function inChromium(name: string, { isolated, relaxed, flags }: Variant, folder: string): Promise<void> {
-  const browser = await startChromium(flags);
+async function inChromium(name: string, variant: Variant, folder: string): Promise<void> {
+  const { isolated, relaxedSimd = true } = variant;
+  const browser = await startChromium(variant);
   const site = await serve(folder, { isolated });
-  const { page, problems } = await browser.open(`${site.url}${relaxed ? '' : '?mask=relaxed-simd&mask=relaxed-dot'}`);
+  const { page, problems } = await browser.open(site.url);
   const suite = await page.waitForFunction(() => (globalThis as { suite?: Suite }).suite);
   const { features, kernels, threads, hint, tests } = (await suite.jsonValue())!;
 
@@ -47,9 +45,9 @@ async function inChromium(name: string, { isolated, relaxed, flags }: Variant, f
       expect(threads).toBe(isolated ? 2 : 1);
       if (isolated) expect(hint).toBeUndefined();
       else expect(hint).toContain('Cross-Origin-Opener-Policy');
-      expect(features.includes('relaxed-simd')).toBe(relaxed);
+      expect(features.includes('relaxed-simd')).toBe(relaxedSimd);
       const isas = new Set(kernels.map((kernel) => kernel.split('__')[1]).filter((isa) => isa !== 'wasm'));
-      expect([...isas]).toEqual([relaxed ? 'relaxed' : 'simd']);
+      expect([...isas]).toEqual([relaxedSimd ? 'relaxed' : 'simd']);
     });
 
     for (const test of tests) {

@@ -1,12 +1,11 @@
-// A page that runs the conformance suite over the WebAssembly backend, test by test, as it is told; `?mask=` hides features.
-import { createWasmBackend, type WasmFeature } from '@espalier/backend-wasm';
+// A page that runs the conformance suite over the WebAssembly backend, test by test, as it is told.
+import { createWasmBackend } from '@espalier/backend-wasm';
 import { conformanceTests } from '@espalier/conformance';
 
 /** Calls for each test. */
 const RUNS = 1;
 
-const mask = new URLSearchParams(location.search).getAll('mask') as WasmFeature[];
-const backend = await createWasmBackend({ threads: 2, workerUrl: new URL('worker.js', location.href), mask });
+const backend = await createWasmBackend({ threads: 2, workerUrl: new URL('worker.js', location.href) });
 if ('reason' in backend) throw new Error(backend.reason);
 const tests = new Map(conformanceTests(backend, { runs: RUNS }).map((each) => [each.name, each]));
 
