@@ -18,6 +18,8 @@ export interface Block {
   store(pointer: Local<'i32'>, x: V128): void;
   /** Lanes beyond the row made zero. */
   clear(x: Expr): Expr;
+  /** Lanes beyond the row from `rest`. */
+  keepFirst(x: Expr, rest: Expr): Expr;
 }
 
 /** An operand, whose elements have four bytes where nothing else is said. */
@@ -55,6 +57,7 @@ const wholeBlock = ({ f }: Vectors, index: number): Block => ({
     f.i32x4_extend_low_i16x8_u(f.i16x8_extend_low_i8x16_u(f.v128_load32_zero(pointer.get(), 4 * index))),
   store: (pointer, x) => void f.v128_store(pointer.get(), x.get(), 16 * index),
   clear: (x) => x,
+  keepFirst: (x) => x,
 });
 
 const oneBlock = (v: Vectors): Block => ({
@@ -62,8 +65,11 @@ const oneBlock = (v: Vectors): Block => ({
   load: (pointer) => () => v.f.v128_load32_splat(pointer.get()),
   loadBytes: (pointer) => () => v.f.i32x4_splat(v.f.i32_load8_u(pointer.get())),
   store: (pointer, x) => void v.f.v128_store32_lane(pointer.get(), x.get(), 0),
-  clear: (x) => v.bin('v128_and', x, v.f.v128_constant(Int32Array.of(-1, 0, 0, 0))),
+  clear: (x) => v.bin('v128_and', x, v.f.v128_constant(FIRST)),
+  keepFirst: (x, rest) => v.select(v.f.v128_constant(FIRST), x, rest),
 });
+
+const FIRST = Int32Array.of(-1, 0, 0, 0);
 
 /** The accumulators of a pass, all at one value. */
 export function accumulators(v: Vectors, start: Expr): readonly V128[] {
@@ -71,14 +77,22 @@ export function accumulators(v: Vectors, start: Expr): readonly V128[] {
 }
 
 /** What an operation of float32 makes of all lanes of accumulators, in every lane. */
-export function fold(v: Vectors, sums: readonly V128[], op: 'f32x4_add' | 'f32x4_pmax' | 'f32x4_pmin'): V128 {
-  const [a, b, c, d] = sums;
-  let sum = v.keep(v.bin(op, v.bin(op, a!, b!), v.bin(op, c!, d!)));
+export const fold = (v: Vectors, sums: readonly V128[], op: 'f32x4_add' | 'f32x4_pmax' | 'f32x4_pmin'): V128 =>
+  foldBy(v, sums, (a, b) => v.bin(op, a, b));
+
+export function foldBy(v: Vectors, [first, ...rest]: readonly V128[], join: (a: V128, b: V128) => Expr): V128 {
+  let all = first!;
+  for (const other of rest) all = v.keep(join(all, other));
   for (const order of [SWAP_PAIRS, SWAP_NEIGHBOURS]) {
-    const whole = sum;
-    sum = v.keep(v.bin(op, whole, () => v.f.i8x16_shuffle(whole.get(), whole.get(), order)));
+    const whole = all;
+    all = v.keep(
+      join(
+        whole,
+        v.keep(() => v.f.i8x16_shuffle(whole.get(), whole.get(), order)),
+      ),
+    );
   }
-  return sum;
+  return all;
 }
 
 const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((i) => 4 * lane + i));
