@@ -11,16 +11,14 @@ import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
+import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { windows } from './kernels/window/index.ts';
 import { recordList } from './list.ts';
 import { MAX_BUFFER_BYTES, type WasmBuffer } from './memory.ts';
 import type { WasmProgram } from './program.ts';
 
-export interface WasmBackend extends Backend<WasmBuffer, WasmProgram> {
-  /** Where runs have fewer threads than this host could give: how to get more. */
-  readonly hint: string | undefined;
-}
+export type WasmBackend = Backend<WasmBuffer, WasmProgram>;
 
 /** The table. */
 const table: readonly WasmKernel[] = [
@@ -33,6 +31,7 @@ const table: readonly WasmKernel[] = [
   ...softmax,
   ...normalization,
   ...movement,
+  ...reduce,
 ];
 
 export type WasmOptions = EngineOptions;
