@@ -12,6 +12,8 @@ import { check, expected, firstAccepted, type KernelUnderTest, tensorsOf } from 
 const BEFORE_MS = 4;
 const BOUND_MS = 60;
 const MOST_STEPS = 1 << 17;
+/** On a busy machine a thread may not run for as long: only what is late every time is late by itself. */
+const ATTEMPTS = 4;
 
 /** One call is enough: it is the list that must stop. */
 export async function abort(under: KernelUnderTest, { seed }: PropertyOptions): Promise<void> {
@@ -33,7 +35,7 @@ async function abortOne(under: KernelUnderTest, instance: Instance, prepared: Pr
   try {
     await alreadyAborted(prepared, arena);
     for (let steps = 16; ; steps *= 4) {
-      if ((await abortDuring(prepared, arena, steps)) || steps > MOST_STEPS) break;
+      if ((await abortSoon(prepared, arena, steps)) || steps > MOST_STEPS) break;
     }
     const list = prepared.record(1);
     await list.run(arena.slots, arena.at);
@@ -56,8 +58,17 @@ async function alreadyAborted(prepared: Prepared, arena: Arena): Promise<void> {
   throw new Mismatch('runs to its end although its signal has fired before: check the signal first');
 }
 
-/** True when it stopped; false when it ended by itself too early to tell. */
-async function abortDuring(prepared: Prepared, arena: Arena, steps: number): Promise<boolean> {
+/** True when it stopped; false when it ended by itself too early to tell. @throws Mismatch when it is late again and again */
+async function abortSoon(prepared: Prepared, arena: Arena, steps: number): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    const found = await abortDuring(prepared, arena, steps);
+    if (typeof found === 'boolean') return found;
+    if (attempt === ATTEMPTS) throw found;
+  }
+}
+
+/** As {@link abortSoon}, or how it was late. */
+async function abortDuring(prepared: Prepared, arena: Arena, steps: number): Promise<boolean | Mismatch> {
   const list = prepared.record(steps);
   const controller = new AbortController();
   let fired = Number.NaN;
@@ -71,16 +82,15 @@ async function abortDuring(prepared: Prepared, arena: Arena, steps: number): Pro
     const ended = performance.now();
     if (Number.isNaN(fired)) {
       if (ended - started < BOUND_MS) return false;
-      throw new Mismatch(
+      return new Mismatch(
         `holds the thread for ${(ended - started).toFixed(0)} ms, so that no signal can fire: work in slices`,
       );
     }
     if (ended - fired < BOUND_MS) return false;
-    throw new Mismatch(
+    return new Mismatch(
       `runs to its end, ${(ended - fired).toFixed(0)} ms after its signal fired: look at the signal between units`,
     );
   } catch (error) {
-    if (error instanceof Mismatch) throw error;
     mustBeAborted(error);
     return true;
   } finally {
