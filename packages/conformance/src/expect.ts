@@ -1,6 +1,6 @@
 /** What a call must give: the reference's results, and how far from them a kernel may be. Epilogues are done step by step. */
 
-import { type Evaluate, type Node, stepNodes, type Tensor } from '@espalier/core';
+import { type Evaluate, type Node, ownInputCount, stepNodes, type Tensor } from '@espalier/core';
 import type { OpCases } from './cases/define.ts';
 import { distance, moved, type Slack, ulps, widen } from './tolerance.ts';
 
@@ -20,7 +20,7 @@ export async function expectation(
   find: FindCases,
 ): Promise<(Expected | undefined)[]> {
   const { epilogue = [], ...whole } = node;
-  const first = Math.min(...epilogue.flatMap((step) => step.inputs), inputs.length);
+  const first = ownInputCount(node);
   const own = inputs.slice(0, first);
   const base: Node = { ...whole, inputs: node.inputs.slice(0, first) };
   const outputs = await evaluate(base, own);
@@ -30,7 +30,7 @@ export async function expectation(
   for (const step of epilogue) {
     const names = step.inputs.map((_, i) => `i${i}`);
     const values = new Map(names.map((name, i) => [name, inputs[step.inputs[i]!]]));
-    for (const part of stepNodes(step, `${node.name}/${step.op}`, ['running', 'running'], names)) {
+    for (const part of stepNodes(step, `${node.name}/${step.op}`, ['running', 'result'], names)) {
       const position = part.inputs.indexOf('running');
       const others = part.inputs.filter((name) => name !== 'running').map((name) => values.get(name)!);
       if (position >= 0) running = await applyStep(part, position, others, running!, evaluate, find);

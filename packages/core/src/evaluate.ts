@@ -13,7 +13,7 @@ import type { Binding } from './dim.ts';
 import type { DType } from './dtype.ts';
 import { byteLength } from './dtype.ts';
 import { EspalierError, UnsupportedError } from './errors.ts';
-import type { Node, TensorDesc } from './graph.ts';
+import { type Node, ownInputCount, type TensorDesc } from './graph.ts';
 import { runGenerator, Slicer } from './host.ts';
 import { constantFacts, inferNode } from './infer.ts';
 import { attributesOf, type OpTable, paramAt, schemaOf } from './schema.ts';
@@ -60,11 +60,9 @@ export function askKernel(
     const isString = desc.dtype === 'string';
     return isString && !kernel.evaluate ? `${what} is string` : undefined;
   };
-  const epilogueInputs = new Set(call.epilogue.flatMap((step) => step.inputs));
+  const own = ownInputCount(call);
   const reasons = [
-    ...call.inputs.map((desc, i) =>
-      epilogueInputs.has(i) ? undefined : check(desc, paramAt(schema.inputs, i)?.type, `input ${i}`),
-    ),
+    ...call.inputs.map((desc, i) => (i < own ? check(desc, paramAt(schema.inputs, i)?.type, `input ${i}`) : undefined)),
     ...(call.epilogue.length > 0
       ? []
       : call.outputs.map((desc, i) => check(desc, paramAt(schema.outputs, i)?.type, `output ${i}`))),

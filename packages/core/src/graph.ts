@@ -109,6 +109,14 @@ export interface Node {
   readonly decomposition?: readonly Node[];
 }
 
+/** How many of a node's inputs are its op's own: those of its epilogue follow. */
+export function ownInputCount({
+  inputs,
+  epilogue = [],
+}: Pick<Node, 'epilogue'> & { readonly inputs: readonly unknown[] }): number {
+  return Math.min(inputs.length, ...epilogue.flatMap((step) => step.inputs));
+}
+
 /**
  * The ONNX nodes that a step stands for, from the value `running` to `result`. DequantizeAdd are two: DequantizeLinear of its operands
  * (a tensor, one scale and, if not left out, one zero point), which is then added.

@@ -9,7 +9,15 @@ import type { Dim } from './dim.ts';
 import { dim } from './dim.ts';
 import { type DType, dtypes } from './dtype.ts';
 import { EspalierError, UnsupportedError } from './errors.ts';
-import { type Attribute, type Graph, type Node, stepNodes, usedValues, type ValueType } from './graph.ts';
+import {
+  type Attribute,
+  type Graph,
+  type Node,
+  ownInputCount,
+  stepNodes,
+  usedValues,
+  type ValueType,
+} from './graph.ts';
 import {
   attributesOf,
   type Inference,
@@ -239,7 +247,8 @@ class NodeInference implements Inference {
     this.ops = ops;
     this.scope = scope;
     this.attrs = attributesOf(schema, node);
-    this.inputs = node.inputs.map((name) => (name === '' ? undefined : this.lookup(name)));
+    const own = node.inputs.slice(0, ownInputCount(node));
+    this.inputs = own.map((name) => (name === '' ? undefined : this.lookup(name)));
     this.inputCount = this.inputs.length;
     this.outputCount = node.outputs.length;
     this.checkSignature();
@@ -267,10 +276,7 @@ class NodeInference implements Inference {
     }
     this.inputs.forEach((facts, i) => {
       const param = paramAt(inputs, i);
-      if (!param) {
-        if (this.node.epilogue) return;
-        this.fail(`has ${this.inputCount} inputs, not ${inputs.length}`);
-      }
+      if (!param) this.fail(`has ${this.inputCount} inputs, not ${inputs.length}`);
       if (!facts) return;
       const allowed = types[param.type] ?? [param.type as DType];
       if (!allowed.includes(facts.dtype))

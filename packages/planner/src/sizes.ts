@@ -8,7 +8,7 @@ const guesses = [128, 224, 64, 32, 256, 16, 512, 8, 1];
 /** Sizes that only a run can tell are counts of something found in the data: small ones. */
 const FOUND = 16;
 
-/** A value for each symbol: as `expected` says, 1 for leading (batch) dimensions, a usual size for others. */
+/** A value for each symbol: as `expected` says, 1 for leading (batch) dimensions if it may be, a usual size for others. */
 export function representativeSizes(
   graph: Graph,
   inferred: Inferred,
@@ -30,11 +30,13 @@ export function representativeSizes(
   }
   let failure: unknown;
   let possible: Binding | undefined;
-  for (const guess of guesses) {
+  // Where no batch of one makes sense, leading dimensions are lengths.
+  const attempts = [1, undefined].flatMap((batch) => guesses.map((guess) => [guess, batch ?? guess] as const));
+  for (const [guess, first] of attempts) {
     const at = Object.fromEntries(
       [...symbols]
         .sort()
-        .map((s) => [s, expected[s] ?? (leading.has(s) ? 1 : fresh.has(s) ? Math.min(guess, FOUND) : guess)]),
+        .map((s) => [s, expected[s] ?? (leading.has(s) ? first : fresh.has(s) ? Math.min(guess, FOUND) : guess)]),
     );
     try {
       if (shapes.every((shape) => !bindShape(shape, at).includes(0))) return at;

@@ -1,13 +1,13 @@
 /** Takes steps of an epilogue out of a fused node again. */
 
-import { type EpilogueStep, type Node, stepNodes } from '@espalier/core';
+import { type Node, ownInputCount, stepNodes } from '@espalier/core';
 
 /** The node with only the first `keep` steps of its epilogue, and the rest as nodes behind it. */
 export function splitEpilogue(node: Node, keep: number): Node[] {
   const steps = node.epilogue ?? [];
   const result = node.outputs[0]!;
   const running = (done: number): string => (done === steps.length ? result : `${result}/${node.name}.${done}`);
-  const own = ownInputCount(node, steps);
+  const own = ownInputCount(node);
   const kept = steps.slice(0, keep);
   const used = Math.max(own, ...kept.flatMap((step) => step.inputs.map((i) => i + 1)));
   const { epilogue: _, ...bare } = node;
@@ -27,10 +27,6 @@ export function splitEpilogue(node: Node, keep: number): Node[] {
     ),
   );
   return [base, ...rest];
-}
-
-function ownInputCount(node: Node, steps: readonly EpilogueStep[]): number {
-  return Math.min(node.inputs.length, ...steps.flatMap((step) => step.inputs));
 }
 
 function renameOutput(nodes: readonly Node[], from: string, to: string): Node[] {

@@ -504,6 +504,12 @@ describe('fuse-epilogues', () => {
     );
   });
 
+  it('tells operands from those of an op that takes any number', async () => {
+    const nodes = [node('Max', 'x low', 'm'), node('Sub', 'k m', 's'), node('QuantizeLinear', 's scale zero', 'y')];
+    const parameters = { ...constants, scale: 0.25, zero: new Tensor('uint8', [7], []) };
+    await expectRewrite(graph([x], 'y', nodes, parameters), [fuseEpilogues], ['Max+Sub+QuantizeLinear']);
+  });
+
   it('counts operands behind those that a convolution may leave out, and makes biases of what is added to channels', async () => {
     const image = input('x', ['batch', 4, 7, 5]);
     const conv = node('Conv', 'x f', 'u');

@@ -141,6 +141,26 @@ describe('planGraph', () => {
     expect(await sizes(100)).toEqual({ batch: 1, length: 128 });
   });
 
+  it('takes the first dimension for a length where a batch of one makes no sense', async () => {
+    const signal: Graph = {
+      ...model,
+      inputs: [{ name: 'x', dtype: 'float32', shape: ['samples'] }],
+      nodes: [
+        { name: 'rows', op: 'Unsqueeze', domain: '', inputs: ['x', 'axes'], outputs: ['rows'], attrs: {} },
+        { name: 'conv', op: 'Conv', domain: '', inputs: ['rows', 'w'], outputs: ['z'], attrs: {} },
+      ],
+      constants: new Map([
+        ['axes', new Tensor('int64', [0, 1], [2])],
+        ['w', new Tensor('float32', new Float32Array(3), [1, 1, 3])],
+      ]),
+    };
+    const only = backend('only', [priced('Unsqueeze', 'unsqueeze'), priced('Conv', 'conv')]);
+    const { plan } = await planGraph(signal, {
+      ...{ backends: [only], profile: profile({ only: rate(1e9) }), ops: onnxOps, disable: [] },
+    });
+    expect(plan.sizes).toEqual({ samples: 128 });
+  });
+
   it('refuses sizes for dimensions that the model does not have', async () => {
     await expect(plan([slow], { slow: rate(1e9) }, { expect: { bach: 3 } })).rejects.toThrow(
       /no dimension "bach"; it has: batch/,
