@@ -17,6 +17,8 @@ export {
   type TypeBinding,
 } from './cases/define.ts';
 export { opCases } from './cases/index.ts';
+export { firstDifference } from './compare.ts';
+export { decode, encode } from './elements.ts';
 export type { KnownFailure } from './manifest.ts';
 export type { Replay } from './property.ts';
 export {

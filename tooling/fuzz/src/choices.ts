@@ -13,9 +13,9 @@ export class Source {
     this.choices = choices;
   }
 
-  /** One of 0 ... count - 1, small ones being simple. */
+  /** One of 0 ... count - 1, small ones being simple; 0 where there is none. */
   below(count: number): number {
-    return (this.choices[this.at++] ?? 0) % count;
+    return (this.choices[this.at++] ?? 0) % Math.max(1, count);
   }
 
   /** One of `list`, the simplest first. */
@@ -51,10 +51,18 @@ export function randomChoices(seed: number): Choices {
   return Array.from({ length: LENGTH }, () => Math.floor(random() * 2 ** 16));
 }
 
-/** The smallest list, by its length and then its numbers, that still fails: found by leaving out, zeroing and lowering. */
-export async function shrink(choices: Choices, fails: (choices: Choices) => Promise<boolean>): Promise<Choices> {
+/**
+ * The smallest list, by its length and then its numbers, that still fails: found by leaving out, zeroing and lowering.
+ * @param until when to be content with the smallest that was found, as `Date.now()` tells it
+ */
+export async function shrink(
+  choices: Choices,
+  fails: (choices: Choices) => Promise<boolean>,
+  until = Number.POSITIVE_INFINITY,
+): Promise<Choices> {
   let best = choices;
   const attempt = async (candidate: Choices): Promise<boolean> => {
+    if (Date.now() >= until) return false;
     if (candidate.length === best.length && candidate.every((each, i) => each === best[i])) return false;
     if (!(await fails(candidate))) return false;
     best = candidate;

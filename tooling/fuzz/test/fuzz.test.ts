@@ -25,7 +25,7 @@ describe('choices', () => {
 it('grows graphs of all kinds, the same ones again from the same choices', () => {
   const grown = Array.from({ length: 300 }, (_, seed) => growCase(new Source(randomChoices(seed))));
   const ops = new Set(grown.flatMap(({ graph }) => graph.nodes.map(({ op }) => op)));
-  for (const op of ['MatMul', 'Softmax', 'LSTM', 'MatMulInteger', 'Gather', 'LayerNormalization', 'Where', 'Concat'])
+  for (const op of ['MatMul', 'Softmax', 'LSTM', 'MatMulInteger', 'Gather', 'Conv', 'TopK', 'Where', 'Concat'])
     expect(ops, op).toContain(op);
   expect(grown.some(({ bindings }) => bindings.some((at) => Object.values(at).includes(0)))).toBe(true);
   expect(grown.some(({ graph }) => graph.nodes.length > 10)).toBe(true);
@@ -34,12 +34,12 @@ it('grows graphs of all kinds, the same ones again from the same choices', () =>
 
 withNative(`finds no difference in a few graphs${why}`, async () => {
   let kernels = 0;
-  for (let seed = 0; seed < 12; seed++) {
+  for (let seed = 0; seed < 8; seed++) {
     const verdict = await judge(randomChoices(seed));
     expect(verdict.failure, `seed ${seed}`).toBeUndefined();
     kernels += verdict.kernels.length;
   }
-  expect(kernels).toBeGreaterThan(20);
+  expect(kernels).toBeGreaterThan(12);
 });
 
 withNative(`finds a bug that was put in, and makes its graph small${why}`, async () => {
@@ -59,5 +59,5 @@ withNative(`finds a bug that was put in, and makes its graph small${why}`, async
   while (!(await fails(randomChoices(seed)))) seed++;
   const choices = randomChoices(seed);
   const small = await shrink(choices.slice(0, usedOf(choices)), fails);
-  expect(inWords(small)).toMatch(/^inputs: .*\n {2}\w+ = Relu\(x0\) \{\}$/);
+  expect(inWords(small)).toMatch(/\ninputs: .*\n {2}\w+ = Relu\(x0\) \{\}$/);
 });

@@ -1,0 +1,98 @@
+/** Numbers of 8 and 4 bits, as quantised models have them. */
+
+import { type DType, dtypes, integerRange, Tensor } from '@espalier/core';
+import { positives, wholes, withPattern } from '../data.ts';
+import { type Grower, type Idiom, sizes, type Value } from '../grower.ts';
+import { drawGroups, drawWindow, picture } from './windows.ts';
+
+const bytes: readonly DType[] = ['int8', 'uint8'];
+
+/** Integers, some of them the zero point, as the patterns of sparse weights have it. */
+function narrow(g: Grower, dtype: DType, dims: readonly number[], zero = 0): Tensor {
+  const tensor = wholes(dtype, dims, g.random, ...integerRange(dtype));
+  return dtypes[dtype].bits === 8 ? withPattern(tensor, g.source, g.random, zero) : tensor;
+}
+
+/** Positive numbers around 1/64. */
+const scales = (g: Grower, ...dims: number[]): string => g.constant(positives(dims, g.random, 1 / 64));
+
+/** To 8 bits and back, with a scale and zero point that are known beforehand. */
+function rounded(g: Grower, x: Value): Value | undefined {
+  const dtype = g.source.pick(['uint8', 'int8'] as const);
+  const zero = g.constant(new Tensor(dtype, [g.source.pick(dtype === 'uint8' ? [128, 0, 255, 7] : [0, -128, 5])], []));
+  const scale = g.scalar(g.source.pick([0.02, 0.5]));
+  const levels = g.op('QuantizeLinear', [x, scale, zero]);
+  return levels && g.op('DequantizeLinear', [levels, scale, zero]);
+}
+
+/** Weights of 8 bits made wide: one scale, or one for each of the columns along `axis`. */
+function wideWeights(g: Grower, dims: readonly number[], axis: number): Value | undefined {
+  const dtype = g.source.pick(bytes);
+  const each = g.source.chance(2);
+  const zero = g.source.chance(3) ? 3 : 0;
+  const shape = each ? [dims[axis]!] : [];
+  const zeros = g.constant(
+    new Tensor(dtype, new dtypes[dtype].array(each ? dims[axis]! : 1).fill(zero as never), shape),
+  );
+  return g.op(
+    'DequantizeLinear',
+    [g.constant(narrow(g, dtype, dims, zero)), scales(g, ...shape), zeros],
+    each ? { axis } : {},
+  );
+}
+
+/** As a quantised model has it: activations and weights of 8 bits. */
+export const quantized: Idiom = (g, x) => {
+  const depth = x.shape.at(-1);
+  const wide = rounded(g, x);
+  if (!wide || typeof depth !== 'number' || depth < 1 || x.shape.length < 2 || g.source.chance(3)) return wide;
+  const matrix = wideWeights(g, [depth, g.source.pick(sizes)], 1);
+  const product = matrix && g.op('MatMul', [wide, matrix]);
+  return product && g.source.chance(3) ? rounded(g, product) : product;
+};
+
+export const quantizedConvolution: Idiom = (g, input) => {
+  const made = picture(g, input);
+  const wide = made && rounded(g, made.x);
+  if (!wide) return undefined;
+  const { channels, rank } = made;
+  const group = drawGroups(g, channels);
+  const { kernel, attrs } = drawWindow(g, rank, true);
+  const out = group * g.source.pick([1, 4, 17]);
+  const weights = wideWeights(g, [out, channels / group, ...kernel], 0);
+  const product = weights && g.op('Conv', [wide, weights], { group, kernel_shape: kernel, ...attrs });
+  return product && g.source.chance(3) ? rounded(g, product) : product;
+};
+
+/** As dynamic quantisation writes it. */
+export const dynamic: Idiom = (g, x) => {
+  const depth = x.shape.at(-1);
+  if (typeof depth !== 'number' || x.shape.length < 2) return undefined;
+  const made = g.all('DynamicQuantizeLinear', [x], {}, 3);
+  if (!made) return undefined;
+  const [levels, scale, zero] = made as [string, string, string];
+  const dtype = g.source.pick(bytes);
+  const columns = g.source.pick(sizes);
+  const zeroOfWeights = g.source.pick([0, 0, 3]);
+  const weights = g.constant(narrow(g, dtype, [depth, columns], zeroOfWeights));
+  const sums = g.op('MatMulInteger', [levels, weights, zero, g.constant(new Tensor(dtype, [zeroOfWeights], []))]);
+  const wide = sums && g.op('Cast', [sums], { to: dtypes.float32.onnx });
+  const factor = g.op('Mul', [scale, g.source.chance(2) ? scales(g, columns) : g.scalar(0.01)]);
+  return wide && factor && g.op('Mul', [wide, factor]);
+};
+
+/** Weights of 8 or 4 bits alone, with scales for all, for each column or row, or for blocks. */
+export const narrowWeights: Idiom = (g, x) => {
+  const depth = x.shape.at(-1);
+  if (typeof depth !== 'number' || depth < 1 || x.shape.length < 2) return undefined;
+  const dims = [depth, g.source.pick([8, ...sizes, 128])];
+  const dtype = g.source.pick<DType>(['int8', 'uint4', 'int4', 'uint8']);
+  const [axis, block] = [g.source.below(2), g.source.pick([16, 32, 4])];
+  const how = g.source.pick(['one', 'axis', 'block']);
+  const blocks = dims.map((d, i) => (i === axis ? Math.ceil(d / block) : d));
+  const shape = how === 'one' ? [] : how === 'axis' ? [dims[axis]!] : blocks;
+  const zero = g.source.chance(2) ? [g.constant(wholes(dtype, shape, g.random, 0, 7))] : [];
+  const attrs = { axis, ...(how === 'block' ? { block_size: block } : {}) };
+  const weights = g.op('DequantizeLinear', [g.constant(narrow(g, dtype, dims)), scales(g, ...shape), ...zero], attrs);
+  return weights && g.op('MatMul', [x, weights]);
+};
