@@ -6,6 +6,7 @@ import { type EngineOptions, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
+import { convInt8 } from './kernels/conv_int8/index.ts';
 import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
@@ -33,6 +34,7 @@ const table: readonly NativeKernel[] = [
   ...matmulInt8,
   ...attention,
   ...convolution,
+  ...convInt8,
   ...convolutionSparse,
   ...windows,
   ...winograd,

@@ -8,23 +8,12 @@ import { type StartedEngine, startEngine } from '../src/engine.ts';
 import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
 import { kernelsFor, matmulInt8 } from '../src/kernels/matmul_int8/index.ts';
 import { avx2widened, avx512vnni, vnni256 } from '../src/kernels/matmul_int8/isa.ts';
+import { bytes } from './bytes.ts';
 
 const engine = startEngine({ guard: true });
 const features: ReadonlySet<string> = 'reason' in engine ? new Set() : engine.features;
 if ('reason' in engine) it.skip(`multiplies bytes (${engine.reason})`, () => {});
 const js = createEvaluator(createJsBackend(), onnxOps);
-
-/** Bytes that are the same in every run, the ends of the range often among them. */
-function bytes(dtype: 'uint8' | 'int8', dims: readonly number[], seed: number): Tensor {
-  let state = seed * 2654435761 + 1;
-  const least = dtype === 'int8' ? -128 : 0;
-  const next = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const level = state >>> 24;
-    return least + (level < 32 ? 0 : level > 223 ? 255 : level);
-  };
-  return new Tensor(dtype, Array.from({ length: dims.reduce((a, b) => a * b, 1) }, next), dims);
-}
 
 const pairs = [
   ['uint8', 'int8'],

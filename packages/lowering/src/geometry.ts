@@ -95,13 +95,19 @@ const STREAMED_ROWS = 8;
 /** Columns of a unit at least, over which copying its rows of A pays. */
 const COPIED_COLUMNS = 192;
 
-/** @param rows of a block at most @param columns of a panel @param isCopied each unit copies its rows of A */
+/**
+ * @param rows of a block at most
+ * @param columns of a panel
+ * @param isCopied each unit copies its rows of A
+ * @param mostRows of a unit, if a block has no more
+ */
 export function partition(
   { m, n, k, batch }: Pick<Geometry, 'm' | 'n' | 'k' | 'batch'>,
   rows: number,
   columns: number,
   threads: number,
   isCopied = false,
+  mostRows = Number.POSITIVE_INFINITY,
 ): Partition {
   const blocks = Math.max(1, Math.ceil(m / rows));
   const panels = Math.max(1, Math.ceil(n / columns));
@@ -117,7 +123,7 @@ export function partition(
   };
   // As square as can be, but no lower than eight blocks, over which reading a panel of B pays.
   const height = Math.max(Math.sqrt(area), area / (panels * columns), 8 * rows);
-  const [blocksPerUnit, rowGroups] = split(blocks, height / rows);
+  const [blocksPerUnit, rowGroups] = split(blocks, Math.min(height, mostRows) / rows);
   const unitRows = Math.min(m, blocksPerUnit * rows);
   const width = area / Math.max(unitRows, STREAMED_ROWS) / columns;
   const least = isCopied ? Math.min(COPIED_COLUMNS / columns, (panels * rowGroups * batch) / (3 * threads)) : 1;

@@ -1,6 +1,23 @@
 /** Levels: integers of 8 bits that stand for floats, in registers of float32, and how they are stored. */
 
-import { type Address, al, at, byte, type Gpr, k1, rax, type Vector, xmm } from '@espalier/x64';
+import {
+  type Address,
+  type Assembler,
+  al,
+  at,
+  byte,
+  dl,
+  ecx,
+  type Gpr,
+  k1,
+  rax,
+  rcx,
+  rdx,
+  type Vector,
+  xmm,
+  ymm15,
+  ZERO,
+} from '@espalier/x64';
 import type { Vectors } from '../math/index.ts';
 
 export type LevelType = 'uint8' | 'int8';
@@ -34,11 +51,41 @@ export function loadZeroPoint(v: Vectors, to: Vector, address: Address, dtype: L
   v.a.vcvtdq2ps(to, to);
 }
 
-/** Levels from memory, as many as `to` has lanes. */
-export function loadLevels(v: Vectors, to: Vector, address: Address, offset: number, dtype: LevelType): void {
-  if (dtype === 'int8') v.a.vpmovsxbd(to, address, offset);
-  else v.a.vpmovzxbd(to, address, offset);
-  v.a.vcvtdq2ps(to, to);
+/**
+ * Levels from memory, as many as `to` has lanes.
+ * @param masked only the first: those of k1 where wide, else those whose lanes of ymm15 are set
+ */
+export function loadLevels(
+  v: Vectors,
+  to: Vector,
+  address: Address,
+  offset: number,
+  dtype: LevelType,
+  masked = false,
+): void {
+  const { a } = v;
+  const extend = dtype === 'int8' ? ('vpmovsxbd' as const) : ('vpmovzxbd' as const);
+  if (masked && !v.isWide) {
+    loadSomeBytes(a, xmm(to & 0xff), address, offset);
+    a[extend](to, xmm(to & 0xff));
+  } else a[extend](to, address, offset, masked ? k1 | ZERO : 0);
+  a.vcvtdq2ps(to, to);
+}
+
+/** As many bytes as ymm15 has lanes set from the first on, one by one: what is behind them may not be there. */
+function loadSomeBytes(a: Assembler, to: Vector, address: Address, offset: number): void {
+  const kept = [rax, rcx, rdx];
+  for (const each of kept) a.push(each);
+  a.lea(rax, address, offset - 1);
+  a.vmovmskps(ecx, ymm15);
+  a.popcnt(ecx, ecx);
+  const loop = a.here();
+  a.shl(rdx, 8);
+  a.mov(dl, byte(rax, rcx));
+  a.dec(rcx);
+  a.jnz(loop);
+  a.vmovq(to, rdx);
+  for (const each of kept.toReversed()) a.pop(each);
 }
 
 /** Levels as bytes into the low lanes of the register that is returned. Changes `x` and `t`. */

@@ -4,7 +4,7 @@ import { type Call, type DType, dim, type EpilogueOp, type EpilogueStep, type Re
 import type { Address, Assembler, Vector } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
-import { emitLevel, type LevelType, loadZeroPoint } from '../levels.ts';
+import { emitLevel, type LevelType, loadLevels, loadZeroPoint } from '../levels.ts';
 import { avx512, type Isa } from './isa.ts';
 
 /** An input of the node that a step reads: one element for each column, or one for all columns of a row. */
@@ -22,25 +22,30 @@ export interface Epilogue {
 /** A register for the address of each. */
 export const MOST_OPERANDS = 10;
 
-/** The epilogue of a product whose second operand is input `weights`, or why its own operands cannot be read. */
-export function epilogueOf({ epilogue, inputs }: Call, weights = 1): Epilogue | Rejection {
+/**
+ * The epilogue of a product, or why its own operands cannot be read.
+ * @param weights the shape of its second operand, columns last
+ */
+export function epilogueOf({ epilogue, inputs }: Call, weights = inputs[1]!.shape): Epilogue | Rejection {
   const operands: EpilogueOperand[] = [];
-  const isVector = inputs[weights]!.shape.length === 1;
-  const n = isVector ? 1 : inputs[weights]!.shape.at(-1)!;
+  const isVector = weights.length === 1;
+  const n = isVector ? 1 : weights.at(-1)!;
   const levels = epilogue.filter(isLevels);
   for (const { op, attrs, inputs: own } of levels) {
-    if (own.some((input) => inputs[input] && dim.equal(dim.product(inputs[input].shape), 1) !== true))
+    if (parametersOf(op, own).some((input) => inputs[input] && dim.equal(dim.product(inputs[input].shape), 1) !== true))
       return { reason: `its ${op} has more than one scale` };
     if (op === 'QuantizeLinear' && attrs['output_dtype'] && own[1] === undefined)
       return { reason: 'its QuantizeLinear has no zero point to tell its dtype' };
   }
-  const zeroPoints = new Set(levels.map(({ inputs: [, zero] }) => zero));
+  const bytes = new Set(
+    levels.flatMap(({ op, inputs: own }) => (op === 'DequantizeAdd' ? [own[0], own[2]] : [own[1]])),
+  );
   for (const input of new Set(epilogue.flatMap((step) => step.inputs))) {
     const desc = inputs[input];
     if (!desc) continue;
     const { dtype } = desc;
     const isByte = dtype === 'uint8' || dtype === 'int8';
-    if (dtype !== 'float32' && !(isByte && zeroPoints.has(input)))
+    if (dtype !== 'float32' && !(isByte && bytes.has(input)))
       return { reason: `input ${input} is ${dtype}; its epilogue takes float32` };
     // Of a vector the result has no columns, so that its operands have none either.
     const last = isVector ? 1 : (desc.shape.at(-1) ?? 1);
@@ -53,7 +58,12 @@ export function epilogueOf({ epilogue, inputs }: Call, weights = 1): Epilogue | 
 }
 
 /** True for what rounds to a few levels, or comes back from them. */
-const isLevels = ({ op }: EpilogueStep): boolean => op === 'QuantizeLinear' || op === 'DequantizeLinear';
+const isLevels = ({ op }: EpilogueStep): boolean =>
+  op === 'QuantizeLinear' || op === 'DequantizeLinear' || op === 'DequantizeAdd';
+
+/** The step's scale and zero point. */
+const parametersOf = (op: EpilogueOp, inputs: readonly number[]): readonly number[] =>
+  op === 'DequantizeAdd' ? inputs.slice(1) : inputs;
 
 /** The dtype of what QuantizeLinear as the last step makes. */
 export function quantizedType({ steps, operands }: Epilogue): LevelType | undefined {
@@ -61,8 +71,10 @@ export function quantizedType({ steps, operands }: Epilogue): LevelType | undefi
   return last?.op === 'QuantizeLinear' ? levelType(operands, last) : undefined;
 }
 
-const levelType = (operands: readonly EpilogueOperand[], { inputs: [, zero] }: EpilogueStep): LevelType =>
-  operands.find(({ input }) => input === zero)?.dtype === 'int8' ? 'int8' : 'uint8';
+const levelType = (operands: readonly EpilogueOperand[], { op, inputs }: EpilogueStep): LevelType => {
+  const of = op === 'DequantizeAdd' ? inputs[0] : inputs[1];
+  return operands.find(({ input }) => input === of)?.dtype === 'int8' ? 'int8' : 'uint8';
+};
 
 const arithmetic = { Add: 'vaddps', Sub: 'vsubps', Mul: 'vmulps', Div: 'vdivps' } as const;
 
@@ -101,18 +113,28 @@ export function emitSteps(
     for (const step of steps) {
       const { op, attrs, inputs, position } = step;
       if (isLevels(step)) {
-        const zero = operands.findIndex(({ input }) => input === inputs[1]);
+        const [scale, zeroPoint] = parametersOf(op, inputs);
+        const zero = operands.findIndex(({ input }) => input === zeroPoint);
         const level = t[1]!;
         if (zero >= 0) loadZeroPoint(math, level, addresses[zero]!, levelType(operands, step));
         const offset = zero >= 0 ? level : undefined;
-        load(inputs[0]);
+        load(scale);
         if (op === 'QuantizeLinear') {
           a.vdivps(x, x, other);
           emitLevel(math, x, offset, levelType(operands, step));
-        } else {
-          if (offset !== undefined) a.vsubps(x, x, offset);
-          a.vmulps(x, x, other);
+          continue;
         }
+        const levels = op === 'DequantizeAdd' ? t[2]! : x;
+        if (op === 'DequantizeAdd') {
+          const at = operands.findIndex(({ input }) => input === inputs[0]);
+          const { perColumn, dtype } = operands[at]!;
+          if (perColumn)
+            loadLevels(math, levels, addresses[at]!, v * isa.lanes, dtype as LevelType, masked && v === vectors - 1);
+          else loadZeroPoint(math, levels, addresses[at]!, dtype as LevelType);
+        }
+        if (offset !== undefined) a.vsubps(levels, levels, offset);
+        a.vmulps(levels, levels, other);
+        if (op === 'DequantizeAdd') a.vaddps(x, x, levels);
       } else if (op in arithmetic) {
         load(inputs[0]);
         const [left, right] = position === 0 ? [x, other] : [other, x];

@@ -10,6 +10,7 @@ import {
   byte,
   eax,
   edx,
+  type Gpr,
   type Label,
   qword,
   r8,
@@ -30,12 +31,13 @@ import {
   xmm,
   zmm,
 } from '@espalier/x64';
+import { emitPatches, type Patches, patchLocals, patchWords } from '../conv_int8/patches.ts';
 import { MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { emitTileConfiguration, emitTileProduct, TILE_ROWS, TILE_STEPS, tileRegisters } from '../tiles.ts';
 import { emitFinish, type Finish } from './finish.ts';
 import { type DotIsa, elementBytes, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
 
-/** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
+/** The argument block; then, where A are patches, {@link patchWords}; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
 export const argumentWords = [
   'scratch',
   'threadBytes',
@@ -62,7 +64,10 @@ export const argumentWords = [
 ] as const;
 type Argument = (typeof argumentWords)[number];
 
-/** Where things begin for each matrix, in this order, before the operands of the epilogue. */
+/**
+ * Where things begin for each matrix, in this order, before the operands of the epilogue. Where A are patches, `a` is the number of the
+ * first row, and `rowTerms` bytes from the beginning of a pixel.
+ */
 export const entryWords = ['a', 'rowTerms', 'b', 'parameters', 'y'] as const;
 
 /** What a unit keeps in memory, behind its tile of sums; the entry of the current matrix comes last. */
@@ -78,6 +83,7 @@ const localWords = [
   'blockEnd',
   'row',
   'rows',
+  ...patchLocals,
   ...entryWords,
 ] as const;
 type Local = (typeof localWords)[number];
@@ -101,6 +107,8 @@ export interface Shape {
   /** B counts from zero points, and so each row of A brings a term of its own. */
   readonly bZero: boolean;
   readonly finish: Finish;
+  /** A are patches of a picture, which each unit gathers for itself. */
+  readonly patches?: Patches;
 }
 
 /** Kinds of panels for `n` columns; every kind where it is not known. */
@@ -171,6 +179,7 @@ class Emission implements Frame {
       a.mov(rcx, at(rdi, rax), this.rowStep(operands) + 8 * i);
       a.mov(thread, this.local(entryWords[0]) + 8 * i, rcx);
     }
+    if (this.shape.patches) this.gather(this.shape.patches);
     a.mov(rax, thread, this.local('panelStart'));
     a.mov(thread, this.local('panel'), rax);
     const nextPanel = a.here();
@@ -181,12 +190,13 @@ class Emission implements Frame {
     return a.finish().slice();
   }
 
-  argument(name: Argument): number {
-    return 8 * argumentWords.indexOf(name);
+  argument(name: Argument | (typeof patchWords)[number]): number {
+    const all: readonly string[] = [...argumentWords, ...patchWords];
+    return 8 * all.indexOf(name);
   }
 
   rowStep(operand: number): number {
-    return 8 * (argumentWords.length + operand);
+    return 8 * (argumentWords.length + (this.shape.patches ? patchWords.length : 0) + operand);
   }
 
   local(name: Local): number {
@@ -289,20 +299,56 @@ class Emission implements Frame {
     this.next('block', 'blockEnd', nextBlock);
   }
 
+  /** The unit's rows of A, and what they bring; where they are takes the place of what the matrix said. */
+  private gather(patches: Patches): void {
+    const { a, shape } = this;
+    const { given, signed } = shape.aZero;
+    const [first, rows, begin] = [r14, r12, r8];
+    a.mov(rax, thread, this.local('blockEnd'));
+    this.firstRow(rows);
+    a.mov(rax, thread, this.local('blockStart'));
+    this.firstRow(first);
+    a.sub(rows, first);
+    a.mov(rbp, thread, this.local('rowTerms'));
+    a.mov(rsi, args, this.argument('patchTerms'));
+    a.add(rsi, rbx);
+    a.mov(rax, first);
+    a.shl(rax, 2);
+    a.neg(rax);
+    a.add(rax, rsi);
+    a.mov(thread, this.local('rowTerms'), rax);
+    a.mov(begin, args, this.argument('patchRows'));
+    a.add(begin, rbx);
+    a.mov(rax, first);
+    a.imul(rax, args, this.argument('aRow'));
+    a.neg(rax);
+    a.add(rax, begin);
+    a.add(first, thread, this.local('a'));
+    a.mov(thread, this.local('a'), rax);
+    emitZeroPoint(a, { given, signed }, args, this.argument('aZero'));
+    emitPatches(a, this.isa, patches, { signed, hasTerms: shape.bZero }, this);
+  }
+
+  /** The first row of the block in rax. Changes rax, rdx. */
+  private firstRow(to: Gpr): void {
+    const { a } = this;
+    a.mov(to, args, this.argument('blockRows'));
+    a.imul(to, rax);
+    a.mov(rdx, args, this.argument('tallBlocks'));
+    a.cmp(rax, rdx);
+    a.cmova(rax, rdx);
+    a.add(to, rax);
+  }
+
   /** Row and rows of the block (also in rcx), where A and B begin for it, and terms of rows (rsi) and parameters (rbp). */
   private locateBlock(): void {
     const { a, shape, isa } = this;
     a.mov(rax, thread, this.local('block'));
-    a.mov(rsi, args, this.argument('blockRows'));
-    a.mov(rcx, rsi);
-    a.imul(rsi, rax);
-    a.mov(rdx, args, this.argument('tallBlocks'));
-    a.cmp(rax, rdx);
+    a.mov(rcx, args, this.argument('blockRows'));
+    a.cmp(rax, args, this.argument('tallBlocks'));
     // Carry, which says that the block is a tall one, makes it one row more.
     a.adci(rcx, 0);
-    a.cmp(rax, rdx);
-    a.cmovb(rdx, rax);
-    a.add(rsi, rdx);
+    this.firstRow(rsi);
     a.mov(thread, this.local('row'), rsi);
     a.mov(thread, this.local('rows'), rcx);
     a.mov(aRow, args, this.argument('aRow'));

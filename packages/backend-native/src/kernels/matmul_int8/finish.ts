@@ -73,14 +73,13 @@ export function emitFinish(
   a.imul(resultAt, args, frame.argument('yRow'));
   a.add(resultAt, thread, frame.local('y'));
   if (resultBytes(finish) === 1) a.add(resultAt, rcx);
-  a.shl(rcx, 2);
-  if (resultBytes(finish) === 4) a.add(resultAt, rcx);
-  epilogue.operands.forEach(({ perColumn }, i) => {
+  else a.lea(resultAt, at(resultAt, rcx, 4));
+  epilogue.operands.forEach(({ perColumn, dtype }, i) => {
     const address = addresses[i]!;
     a.mov(address, rdx);
     a.imul(address, args, frame.rowStep(i));
     a.add(address, thread, frame.operandLocal(i));
-    if (perColumn) a.add(address, rcx);
+    if (perColumn) a.lea(address, at(address, rcx, dtype === 'float32' ? 4 : 1));
   });
   a.mov(rowsLeft, thread, frame.local('rows'));
   a.mov(sumsAt, rbx);

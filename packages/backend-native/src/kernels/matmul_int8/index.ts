@@ -8,7 +8,6 @@ import {
   type Constants,
   type Dim,
   dim,
-  type EpilogueOp,
   ESPALIER,
   isRejection,
   type Rejection,
@@ -23,8 +22,8 @@ import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import type { LevelType } from '../levels.ts';
-import { type Epilogue, epilogueOf, fuses, quantizedType } from '../matmul/epilogue.ts';
-import { argumentWords, emitProduct, panelKinds, rowBytes, threadBytes } from './emit.ts';
+import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';
+import { emitProduct, panelKinds, rowBytes, threadBytes } from './emit.ts';
 import { type Finish, resultBytes } from './finish.ts';
 import { amx, avx2widened, avx512vnni, type DotIsa, panelColumns, vnni256 } from './isa.ts';
 import {
@@ -37,10 +36,8 @@ import {
   packConstant,
   packing,
 } from './pack.ts';
+import { blockHeights, finishCost, knownShapes, lawOf, paceOf, productArgs, scaledFuses } from './program.ts';
 import { emitRows, rowsPerUnit, rowWords } from './rows.ts';
-
-/** Multiply-adds by tiles for each by vectors in the same time, about: units are as much larger. */
-const TILE_PACE = 6;
 
 /** An op, and where its operands are among the inputs. */
 interface Op {
@@ -77,35 +74,20 @@ const ops: readonly Op[] = [
   { op: 'MatMulInteger', types: {}, scaling: 'sums', inputs: { a: 0, b: 1, aZero: 2, bZero: 3 } },
 ];
 
-/** Share of the processor's dot products that full tiles reach. */
-const EFFICIENCY = 0.96;
-/** What an element takes beside its sum, in multiply-adds of float32: in every case, and by step of the epilogue where it is not {@link OTHER_STEP}. */
-const FINISH = 6;
-const steps: Readonly<Partial<Record<EpilogueOp, number>>> = {
-  ...{ Add: 2, Sub: 2, Mul: 2, Div: 8, Relu: 2, Clip: 3, LeakyRelu: 4 },
-  ...{ QuantizeLinear: 5, DequantizeLinear: 5, Gelu: 14 },
-};
-const OTHER_STEP = 16;
 /** What an element of A takes to be laid out, and one of B to be packed. */
 const LAID_OUT = 2;
 const PACKED = 8;
 
 function kernel(isa: DotIsa, op: Op, packed: boolean): NativeKernel {
-  const fused = op.scaling === 'scaled' ? [...fuses, 'QuantizeLinear' as const, 'DequantizeLinear' as const] : [];
   return {
     name: `${op.op.toLowerCase()}_i8_${packed ? 'dense' : 'variable'}_${isa.rows}x${panelColumns(isa)}__${isa.name}`,
     op: op.op,
     ...(op.domain ? { domain: op.domain } : {}),
     requires: isa.requires,
     types: op.types,
-    fuses: fused,
+    fuses: op.scaling === 'scaled' ? scaledFuses : [],
     work: (call, at, constants) => work(isa, op, packed, call, at, constants),
-    law: ({ tiled, around, bytes }, rates) => {
-      const product = (tiled! / (EFFICIENCY * isa.rate(rates)) + around! / rates['fma']!) / rates['threads']!;
-      const streamed = bytes / rates['bytes']!;
-      // Tiles are so fast that they wait for memory rather than hide it.
-      return rates['call']! + (isa.tileSteps === undefined ? Math.max(product, streamed) : product + streamed);
-    },
+    law: lawOf(isa),
     prepare: (call, constants, engine) => prepare(isa, op, packed ? matrixOf(op, constants) : undefined, call, engine),
   };
 }
@@ -114,7 +96,7 @@ function work(isa: DotIsa, op: Op, packed: boolean, call: Call, at: Binding, con
   const { inputs } = op;
   const reason = rejection(op, call);
   if (reason !== undefined) return { reason };
-  const epilogue = epilogueOf(call, inputs.b);
+  const epilogue = epilogueOf(call, call.inputs[inputs.b]!.shape);
   if (isRejection(epilogue)) return epilogue;
   const [k, n] = matrixShape(call.inputs[inputs.b]!, at);
   if (packed) {
@@ -131,7 +113,6 @@ function work(isa: DotIsa, op: Op, packed: boolean, call: Call, at: Binding, con
     0,
   );
   const { columns, bytes: resident } = packing(isa, k, n);
-  const perElement = epilogue.steps.reduce((sum, { op: step }) => sum + (steps[step] ?? OTHER_STEP), FINISH);
   const elements = (index: number): number => sizeOf(bindShape(call.inputs[index]!.shape, at));
   return {
     macs: rows * n * k,
@@ -139,7 +120,10 @@ function work(isa: DotIsa, op: Op, packed: boolean, call: Call, at: Binding, con
     resident: packed ? resident : 0,
     // What the tiles multiply, padding included; and what comes before and behind, in multiply-adds of float32.
     tiled: rows * columns * k,
-    around: rows * columns * perElement + LAID_OUT * elements(inputs.a) + (packed ? 0 : PACKED * elements(inputs.b)),
+    around:
+      rows * columns * finishCost(epilogue) +
+      LAID_OUT * elements(inputs.a) +
+      (packed ? 0 : PACKED * elements(inputs.b)),
   };
 }
 
@@ -201,7 +185,7 @@ async function prepare(
   engine: Engine,
 ): Promise<NativeProgram> {
   const { inputs } = op;
-  const epilogue = epilogueOf(call, inputs.b) as Epilogue;
+  const epilogue = epilogueOf(call, call.inputs[inputs.b]!.shape) as Epilogue;
   const b = call.inputs[inputs.b]!;
   const signed = call.inputs[inputs.a]!.dtype === 'int8';
   const aZero = { given: call.inputs[inputs.aZero] !== undefined, signed };
@@ -221,15 +205,16 @@ async function prepare(
     zeroPoint: granularity(call.inputs[inputs.bZero]),
   };
   const packed = matrix && (await packConstant(isa, matrix, matrixShape(b, {}), engine));
+  const others = epilogue.operands.map(({ input }) => input);
+  const known = knownShapes([call.inputs[inputs.a]!, b, call.outputs[0]!, ...others.map((i) => call.inputs[i]!)]);
   const product = sharedCode(engine.addon, emitProduct, {
     ...{ isa, aZero, bZero, finish },
-    rows: blockHeights(isa, op, call, epilogue),
+    rows: blockHeights(isa, known && geometry(known[0]!, known[1]!, known[2]!, known.slice(3)).m),
     columns: panelKinds(isa, typeof nDim === 'number' ? nDim : undefined),
   });
   const rows = laysOut ? sharedCode(engine.addon, emitRows, isa, aZero) : undefined;
   const packing = packed ? undefined : sharedCode(engine.addon, emitPack, isa, packShape);
   const code = [product, rows, packing].filter((each) => each !== undefined);
-  const others = epilogue.operands.map(({ input }) => input);
   let last: { readonly key: string; readonly layout: Layout } | undefined;
   /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
   const layout = (bound: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
@@ -273,27 +258,22 @@ async function prepare(
       const { k, n, cut, packing: parts, pitch } = found;
       const aRow = laysOut ? pitch : k;
       const yBytes = resultBytes(finish);
-      const words = {
-        ...{ scratch: bound.scratch, threadBytes: threadBytes(isa), steps: parts.steps, aRow, yRow: yBytes * n },
-        ...{ panelBytes: parts.panelBytes, columnWords: parts.columns, batch: found.offsets.length },
-        ...{ aScale: at(bound, inputs.aScale), aZero: at(bound, inputs.aZero) },
-        ...{ yScale: at(bound, inputs.yScale), yZero: at(bound, inputs.yZero) },
-        ...cut,
-      };
-      const block: number[] = argumentWords.map((name) => words[name]);
-      block.push(...found.rowSteps.map((step, i) => byteLength(epilogue.operands[i]!.dtype, step)));
       const rowsOfA = laysOut ? bound.scratch + found.rowsAt : at(bound, inputs.a);
       const matrices = packed?.address ?? bound.scratch + found.packedAt;
-      for (const [aStart, bStart, yStart, ...rest] of found.offsets) {
-        const row = k > 0 ? aStart! / k : 0;
-        const begin = matrices + (k * n > 0 ? (bStart! / (k * n)) * parts.bytes : 0);
-        block.push(rowsOfA + row * aRow, bound.scratch + found.termsAt + 4 * row, begin, begin + parts.parameters);
-        block.push(bound.outputs[0]!.address + yBytes * yStart!);
-        rest.forEach((start, i) => {
-          block.push(at(bound, others[i]) + byteLength(epilogue.operands[i]!.dtype, start));
-        });
-      }
-      return block;
+      return productArgs(isa, finish, {
+        ...{ scratch: bound.scratch, cut, packing: parts, aRow, yRow: yBytes * n, rowSteps: found.rowSteps },
+        ...{ aScale: at(bound, inputs.aScale), aZero: at(bound, inputs.aZero) },
+        ...{ yScale: at(bound, inputs.yScale), yZero: at(bound, inputs.yZero) },
+        entries: found.offsets.map(([aStart, bStart, yStart, ...rest]) => {
+          const row = k > 0 ? aStart! / k : 0;
+          const begin = matrices + (k * n > 0 ? (bStart! / (k * n)) * parts.bytes : 0);
+          return [
+            ...[rowsOfA + row * aRow, bound.scratch + found.termsAt + 4 * row, begin, begin + parts.parameters],
+            bound.outputs[0]!.address + yBytes * yStart!,
+            ...rest.map((start, i) => at(bound, others[i]) + byteLength(epilogue.operands[i]!.dtype, start)),
+          ];
+        }),
+      });
     },
   };
   return {
@@ -328,12 +308,7 @@ function layOut(isa: DotIsa, dims: readonly (readonly number[])[], threads: numb
   const [a, b, y, ...others] = dims as [number[], number[], number[], ...number[][]];
   const { m, n, k, batch, rowSteps, offsets } = geometry(a, b, y, others);
   const parts = packing(isa, k, n);
-  const cut = partition(
-    { m, n, k: parts.steps / (isa.tileSteps === undefined ? 1 : TILE_PACE), batch },
-    isa.rows,
-    panelColumns(isa),
-    threads,
-  );
+  const cut = partition({ m, n, k: paceOf(isa, parts), batch }, isa.rows, panelColumns(isa), threads);
   const rows = sizeOf(a.slice(0, -1));
   const matrices = packs && k * n > 0 ? sizeOf(b) / (k * n) : Math.min(1, n);
   const pitch = rowBytes(isa, k);
@@ -347,22 +322,6 @@ function layOut(isa: DotIsa, dims: readonly (readonly number[])[], threads: numb
     offsets: Array.from({ length: batch }, (_, i) => offsets(i)),
     ...{ rowsAt, termsAt, packedAt, scratch: packedAt + (packs ? matrices * parts.bytes : 0) },
   };
-}
-
-/** Numbers of rows that blocks may have: two where all sizes are known. */
-function blockHeights(isa: DotIsa, { inputs }: Op, call: Call, { operands }: Epilogue): readonly number[] {
-  if (isa.tileSteps !== undefined) return [isa.rows, isa.rows / 2];
-  const all = Array.from({ length: isa.rows }, (_, i) => isa.rows - i);
-  const descs = [
-    ...[call.inputs[inputs.a]!, call.inputs[inputs.b]!, call.outputs[0]!],
-    ...operands.map(({ input }) => call.inputs[input]!),
-  ];
-  const shapes = descs.map(({ shape }) => shape);
-  if (!shapes.every((shape): shape is readonly number[] => shape.every((d) => typeof d === 'number'))) return all;
-  const [a, b, y, ...others] = shapes;
-  const { m } = geometry(a!, b!, y!, others);
-  const least = Math.floor(m / Math.max(1, Math.ceil(m / isa.rows)));
-  return all.filter((rows) => rows === least || rows === least + 1);
 }
 
 export const kernelsFor = (isa: DotIsa): readonly NativeKernel[] =>

@@ -24,6 +24,7 @@ import {
   word,
   xmm,
   ymm,
+  zmm,
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { emitZeroPoint, type Shape } from './emit.ts';
@@ -108,17 +109,7 @@ export function emitRows(isa: DotIsa, aZero: Shape['aZero']): Uint8Array {
   a.dec(r13);
   a.jnz(next);
   a.bind(done);
-  if (lanesOf(isa) === 16) {
-    a.vextracti64x4(ymm(1), sum, 1);
-    a.vpaddd(ymm(0), ymm(0), ymm(1));
-  }
-  a.vextracti128(xmm(1), ymm(0), 1);
-  a.vpaddd(xmm(0), xmm(0), xmm(1));
-  for (const order of [SWAP_PAIRS, SWAP_NEIGHBOURS]) {
-    a.vpshufd(xmm(1), xmm(0), order);
-    a.vpaddd(xmm(0), xmm(0), xmm(1));
-  }
-  a.vmovd(eax, xmm(0));
+  emitLaneSum(a, isa);
   a.add(r11d, eax);
   emitZeroPoint(a, aZero, args, argument('aZero'));
   a.imul(eax, args, argument('k'));
@@ -130,6 +121,21 @@ export function emitRows(isa: DotIsa, aZero: Shape['aZero']): Uint8Array {
   a.jnz(row);
   a.ret();
   return a.finish().slice();
+}
+
+/** The sum of the lanes of register 0 into eax. Changes registers 0 and 1. */
+export function emitLaneSum(a: Assembler, isa: DotIsa): void {
+  if (lanesOf(isa) === 16) {
+    a.vextracti64x4(ymm(1), zmm(0), 1);
+    a.vpaddd(ymm(0), ymm(0), ymm(1));
+  }
+  a.vextracti128(xmm(1), ymm(0), 1);
+  a.vpaddd(xmm(0), xmm(0), xmm(1));
+  for (const order of [SWAP_PAIRS, SWAP_NEIGHBOURS]) {
+    a.vpshufd(xmm(1), xmm(0), order);
+    a.vpaddd(xmm(0), xmm(0), xmm(1));
+  }
+  a.vmovd(eax, xmm(0));
 }
 
 const SWAP_PAIRS = 0x4e;

@@ -17,7 +17,7 @@ export const levels = [{ kind: 'dense' }, { kind: 'compressed' }] as const;
 
 /** The epilogue, if the rows of its operands are those of the result. */
 export function rowwise(call: Call, weights: number): Epilogue | Rejection {
-  const epilogue = epilogueOf(call, weights);
+  const epilogue = epilogueOf(call, call.inputs[weights]!.shape);
   if (isRejection(epilogue)) return epilogue;
   const lead = call.outputs[0]!.shape.slice(0, -1);
   for (const { input } of epilogue.operands) {

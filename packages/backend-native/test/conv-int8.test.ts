@@ -1,0 +1,110 @@
+/** Convolutions of bytes against the scalar backend, for each instruction set, with guard pages. */
+
+import { createJsBackend } from '@espalier/backend-js';
+import { conformanceTests } from '@espalier/conformance';
+import { type Attributes, createEvaluator, type Kernel, type Node, onnxOps, Tensor } from '@espalier/core';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type StartedEngine, startEngine } from '../src/engine.ts';
+import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
+import { convInt8, kernelsFor } from '../src/kernels/conv_int8/index.ts';
+import { avx2widened, avx512vnni, vnni256 } from '../src/kernels/matmul_int8/isa.ts';
+import { bytes } from './bytes.ts';
+
+const engine = startEngine({ guard: true });
+const features: ReadonlySet<string> = 'reason' in engine ? new Set() : engine.features;
+if ('reason' in engine) it.skip(`convolves bytes (${engine.reason})`, () => {});
+const js = createEvaluator(createJsBackend(), onnxOps);
+
+// On processors that lack the short encoding of the dot product, the long one stands in for it.
+for (const isa of 'reason' in engine ? [] : [avx512vnni, vnni256(!features.has('avx-vnni')), avx2widened]) {
+  if (!isa.requires.every((feature) => features.has(feature))) {
+    it.skip(`convolves bytes with ${isa.name} (the processor has no ${isa.requires.join(', ')})`, () => {});
+    continue;
+  }
+  describe(`convolutions of bytes with ${isa.name}`, () => {
+    const whole = createNativeBackend({ guard: true }) as NativeBackend;
+    const kernels = kernelsFor(isa).map(
+      (row): Kernel<NativeProgram> => ({
+        ...row,
+        prepare: (call, constants) => row.prepare(call, constants, engine as StartedEngine),
+      }),
+    );
+    const backend = { ...whole, kernels };
+    afterAll(() => whole.dispose());
+
+    it('are in the table', () => {
+      const names = convInt8.map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(kernels.map(({ name }) => name)));
+    });
+
+    // Stopping is the engine's, whose test has it.
+    for (const { name, run, skip } of conformanceTests(backend, { runs: 8 }))
+      if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
+
+    async function same(
+      x: Tensor,
+      w: Tensor,
+      attrs: Attributes,
+      zeros: readonly (Tensor | undefined)[] = [],
+    ): Promise<void> {
+      const one = new Tensor('float32', [1], []);
+      const inputs = [x, one, zeros[0], w, one, zeros[1]];
+      const node: Node = {
+        ...{ name: 'conv', op: 'QuantizedConv', domain: 'espalier', attrs },
+        ...{ inputs: inputs.map((input, i) => (input ? `i${i}` : '')), outputs: ['y'] },
+      };
+      const constants = inputs.map((tensor, i) =>
+        tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
+      );
+      const informed = kernels.map((kernel): typeof kernel => ({
+        ...kernel,
+        work: (call, at) => kernel.work(call, at, constants),
+        prepare: (call, _, context) => kernel.prepare!(call, constants, context),
+      }));
+      const native = createEvaluator({ ...backend, kernels: informed }, onnxOps);
+      const [[wanted], [got]] = [await js(node, inputs), await native(node, inputs)];
+      const worst = (wanted!.data as Float32Array).findIndex((value, i) => value !== got!.data[i]);
+      expect(worst, `${x.type}[${x.dims}] * ${w.type}[${w.dims}] ${JSON.stringify(attrs)}`).toBe(-1);
+    }
+
+    it('see every edge', async () => {
+      for (let i = 0; i < 24; i++) {
+        const kernel = [1 + (i % 5), 1 + ((i * 3) % 7)];
+        const channels = [1, 3, 4, 16, 21, 64, 65, 130][i % 8]!;
+        const attrs = { pads: [i % 3, i % 4, (i * 2) % 3, i % 5], strides: [1 + (i % 2), 1 + (i % 3)] };
+        const dilations = [1 + (i % 3 === 2 ? 1 : 0), 1 + (i % 4 === 3 ? 1 : 0)];
+        const [x, w] = [i % 2 ? 'uint8' : 'int8', i % 3 ? 'int8' : 'uint8'] as const;
+        const zeros = [bytes(x, [], i), i % 4 === 1 ? bytes(w, [5], i) : undefined];
+        await same(
+          bytes(x, [1 + (i % 2), 9, 11, channels], i),
+          bytes(w, [5, channels, ...kernel], i + 1),
+          { ...attrs, dilations },
+          zeros,
+        );
+      }
+    });
+
+    it('have groups, one axis and three', async () => {
+      await same(bytes('uint8', [2, 19, 12], 1), bytes('int8', [9, 4, 3], 2), { group: 3, pads: [2, 0] }, [
+        bytes('uint8', [], 4),
+      ]);
+      await same(bytes('int8', [1, 7, 12], 1), bytes('int8', [12, 1, 2], 2), { group: 12 }, [bytes('int8', [], 4)]);
+      const pads = [1, 0, 2, 0, 1, 1];
+      await same(bytes('uint8', [2, 4, 5, 6, 6], 3), bytes('int8', [34, 6, 2, 3, 3], 4), { pads, strides: [1, 2, 1] }, [
+        bytes('uint8', [], 9),
+      ]);
+      await same(bytes('uint8', [1, 5, 4, 3, 4], 3), bytes('uint8', [4, 2, 3, 1, 2], 4), { pads, group: 2 }, [
+        bytes('uint8', [], 9),
+      ]);
+    });
+
+    it('cut what is large into many units', async () => {
+      await same(bytes('uint8', [1, 29, 31, 70], 1), bytes('int8', [97, 70, 3, 3], 2), { pads: [1, 1, 1, 1] }, [
+        bytes('uint8', [], 3),
+      ]);
+      await same(bytes('int8', [3, 7, 7, 300], 1), bytes('uint8', [40, 300, 3, 3], 2), { pads: [1, 1, 1, 1] }, [
+        bytes('int8', [], 3),
+      ]);
+    });
+  });
+}
