@@ -1,4 +1,4 @@
-/** The wasm backend: the table of kernels over the engine. */
+/** The wasm backend: a table of kernels over the engine. */
 
 import { type Backend, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
@@ -11,6 +11,7 @@ import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
+import { recurrent } from './kernels/recurrent/index.ts';
 import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { windows } from './kernels/window/index.ts';
@@ -20,8 +21,8 @@ import type { WasmProgram } from './program.ts';
 
 export type WasmBackend = Backend<WasmBuffer, WasmProgram>;
 
-/** The table. */
-const table: readonly WasmKernel[] = [
+/** Every kernel. */
+const table = (): readonly WasmKernel[] => [
   ...matmul,
   ...matmulSparse,
   ...attention,
@@ -30,6 +31,7 @@ const table: readonly WasmKernel[] = [
   ...pointwise,
   ...softmax,
   ...normalization,
+  ...recurrent,
   ...movement,
   ...reduce,
 ];
@@ -37,7 +39,15 @@ const table: readonly WasmKernel[] = [
 export type WasmOptions = EngineOptions;
 
 /** The backend, or in one line why this host has none: the next backend serves then. */
-export async function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend | { readonly reason: string }> {
+export function createWasmBackend(options: WasmOptions = {}): Promise<WasmBackend | { readonly reason: string }> {
+  return createWasmBackendOf(table(), options);
+}
+
+/** The backend with some kernels alone, for pages that count every kilobyte, or with one's own. */
+export async function createWasmBackendOf(
+  kernels: readonly WasmKernel[],
+  options: WasmOptions = {},
+): Promise<WasmBackend | { readonly reason: string }> {
   const engine = await startEngine(options);
   if ('reason' in engine) return engine;
   const { memory, features } = engine;
@@ -48,7 +58,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Wasm
     apiVersion: 1,
     features,
     limits: { alignment: 64, maxBufferBytes: MAX_BUFFER_BYTES, threads: engine.team },
-    kernels: table
+    kernels: kernels
       .filter(({ name }) => !name.endsWith(isa === 'relaxed' ? '__simd' : '__relaxed'))
       .map(
         (row): Kernel<WasmProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),

@@ -2,16 +2,16 @@
 
 import { dim } from '../dim.ts';
 import { floats, ints, numbers, signedInts } from '../dtype.ts';
-import type { AttributeSchema, OpSchema } from '../schema.ts';
+import type { AttributeSchema } from '../schema.ts';
 import { broadcastShapes, formatShape } from '../shape.ts';
 import { agree, oneOf, single } from './check.ts';
-import { attr, op, params, sameShape } from './define.ts';
+import { attr, op, params, sameShape, schemas } from './define.ts';
 import { type Element, elementContents } from './elementwise.ts';
 
 /** A default as files hold it: rounded to float32. */
 const float = (value: number): AttributeSchema => attr.float(Math.fround(value));
 
-export const activations: readonly OpSchema[] = [
+export const activations = schemas(() => [
   op('Relu', [1, 6, 13, 14], { widened: [13, 14], types: { T: [...floats, ...signedInts] } }),
   op('Sigmoid', [1, 6, 13], { widened: [13], types: { T: floats } }),
   op('HardSigmoid', [1, 6, 22], {
@@ -68,4 +68,4 @@ export const activations: readonly OpSchema[] = [
       c.output(0, c.shape(0), { contents: elementContents(c, c.shape(0), 3, rule) });
     },
   }),
-];
+]);

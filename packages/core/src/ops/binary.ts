@@ -3,7 +3,7 @@
 import { allDTypes, floats, fourBits, ints, numbers } from '../dtype.ts';
 import type { OpSchema } from '../schema.ts';
 import { oneOf } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 import { type Element, element, elementwise } from './elementwise.ts';
 
 const operands = { inputs: params('A:T', 'B:T'), outputs: params('C:T'), infer: elementwise() };
@@ -21,7 +21,7 @@ const bitwise = (name: string): OpSchema => op(name, [18], { ...operands, types:
 const extremum = (name: string, rule: Element): OpSchema =>
   op(name, [1, 6, 8, 12, 13], { ...variadic, widened: [8, 12, 13], types: { T: numbers }, infer: elementwise(rule) });
 
-export const binary: readonly OpSchema[] = [
+export const binary = schemas(() => [
   arithmetic('Add', element.add),
   arithmetic('Sub', element.sub),
   arithmetic('Mul', element.mul),
@@ -77,4 +77,4 @@ export const binary: readonly OpSchema[] = [
     outputs: params('output:T'),
     infer: elementwise(element.where),
   }),
-];
+]);

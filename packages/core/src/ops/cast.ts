@@ -1,8 +1,8 @@
 /** Ops that give the same elements again: as they are, or as another dtype. */
 
 import { allDTypes, type DType, dtypeFromOnnx, dtypes, floats } from '../dtype.ts';
-import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
-import { attr, op, params, valueKinds } from './define.ts';
+import type { AttributeSchema, Inference } from '../schema.ts';
+import { attr, op, params, schemas, valueKinds } from './define.ts';
 import { element, elementContents } from './elementwise.ts';
 
 /** The dtype that attribute `name` gives by ONNX's number, undefined where it is absent or 0. */
@@ -31,7 +31,7 @@ function dropout(c: Inference): void {
   if (c.outputCount > 1) c.output(1, c.shape(0), { dtype: 'bool' });
 }
 
-export const cast: readonly OpSchema[] = [
+export const cast = schemas(() => [
   op('Cast', [1, 6, 9, 13, 19, 21, 23, 24, 25, 28], {
     widened: [9, 13, 19, 21, 23, 24, 25, 28],
     types,
@@ -67,4 +67,4 @@ export const cast: readonly OpSchema[] = [
     view: 2,
     infer: dropout,
   }),
-];
+]);

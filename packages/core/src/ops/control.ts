@@ -4,10 +4,10 @@ import { formatType, hideSizes, joinContainers, kindOf, widerContainer } from '.
 import { type Dim, dim } from '../dim.ts';
 import { allDTypes } from '../dtype.ts';
 import { type Graph, isGraph, subgraphs, type ValueType } from '../graph.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
 import { common } from './contents.ts';
-import { attr, op, params, valueKinds } from './define.ts';
+import { attr, op, params, schemas, valueKinds } from './define.ts';
 
 /** Subgraphs in subgraphs; each level may infer the one within three times. */
 const MAX_DEPTH = 8;
@@ -184,7 +184,7 @@ const later = [16, 19, 21, 23, 24, 25];
 const types = { V: allDTypes, B: ['bool'], I: ['int64'] } as const;
 const kinds = { V: valueKinds };
 
-export const controlFlow: readonly OpSchema[] = [
+export const controlFlow = schemas(() => [
   op('If', [1, 11, 13, ...later], {
     widened: [11, 13, ...later],
     types,
@@ -217,4 +217,4 @@ export const controlFlow: readonly OpSchema[] = [
     },
     infer: scan,
   }),
-];
+]);

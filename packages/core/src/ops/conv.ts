@@ -3,9 +3,9 @@
 import { type Dim, dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
 import { ESPALIER } from '../graph.ts';
-import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
+import type { AttributeSchema, Inference } from '../schema.ts';
 import { agree, positive, ranked, shaped, single, vector } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 import { type SlidingWindow, slidingWindow, transposedWindow } from './sliding.ts';
 
 const window: Record<string, AttributeSchema> = {
@@ -40,7 +40,7 @@ function convolutionOf(c: Inference, x: readonly Dim[], w: number, transposed = 
   return [batch, outputs, ...output];
 }
 
-export const conv: readonly OpSchema[] = [
+export const conv = schemas(() => [
   op('Conv', [1, 11, 22], {
     widened: [11, 22],
     types: { T: floats },
@@ -143,4 +143,4 @@ export const conv: readonly OpSchema[] = [
       c.output(0, [n!, ...spatial, filters!]);
     },
   }),
-];
+]);

@@ -5,6 +5,7 @@ import type { AttributeSchema, Inference, OpSchema, ParamSchema } from '../schem
 
 /**
  * Parameters from `'name:type'`: `'B?:T'` is optional, `'...inputs:T'` variadic, `'...~inputs:V'` variadic with mixed dtypes.
+ * @__NO_SIDE_EFFECTS__
  */
 export function params(...texts: readonly string[]): ParamSchema[] {
   return texts.map((text) => {
@@ -50,6 +51,14 @@ export const attr = {
     value === undefined ? { type: 'ints' } : { type: 'ints', default: value },
   required: (type: AttributeSchema['type']): AttributeSchema => ({ type, required: true }),
 };
+
+/**
+ * Schemas, made in a function so that bundlers leave out those that a program does not name.
+ * @__NO_SIDE_EFFECTS__
+ */
+export function schemas(make: () => readonly OpSchema[]): readonly OpSchema[] {
+  return make();
+}
 
 /** The output has the first input's shape. */
 export function sameShape(c: Inference): void {

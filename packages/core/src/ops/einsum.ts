@@ -4,8 +4,7 @@ import type { Dim } from '../dim.ts';
 import { dim } from '../dim.ts';
 import { floats, ints } from '../dtype.ts';
 import { EspalierError } from '../errors.ts';
-import type { OpSchema } from '../schema.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 /** The labels of every axis; those of an ellipsis are `.0`, `.1`, ... counted from the right. */
 export interface EinsumLabels {
@@ -61,7 +60,7 @@ export function einsumExtents(labels: EinsumLabels, shapes: readonly (readonly D
   return extents;
 }
 
-export const einsum: readonly OpSchema[] = [
+export const einsum = schemas(() => [
   op('Einsum', [12, 28], {
     widened: [28],
     types: { T: [...floats, ...ints] },
@@ -81,4 +80,4 @@ export const einsum: readonly OpSchema[] = [
       );
     },
   }),
-];
+]);

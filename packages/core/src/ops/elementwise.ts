@@ -10,7 +10,10 @@ import { broadcastShapes, broadcastStrides, sizeOf } from '../shape.ts';
 /** One element of the output from those of the inputs; undefined where it is not certain, or not an integer. Bools are 0 and 1. */
 export type Element = (...elements: readonly Dim[]) => Dim | undefined;
 
-/** An inference rule: the output has the shape that all inputs broadcast to, and the contents that `element` tells. */
+/**
+ * An inference rule: the output has the shape that all inputs broadcast to, and the contents that `element` tells.
+ * @__NO_SIDE_EFFECTS__
+ */
 export function elementwise(element?: Element): (c: Inference) => void {
   return (c) => {
     const shapes = Array.from({ length: c.inputCount }, (_, i) => c.shape(i));

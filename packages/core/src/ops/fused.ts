@@ -6,7 +6,7 @@ import { ESPALIER } from '../graph.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { broadcastShapes, formatShape, normalizeAxis } from '../shape.ts';
 import { agree, oneOf, ranked, shaped, single, vector } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 import { matmulShape } from './matmul.ts';
 
 type Rest = Parameters<typeof op>[2];
@@ -44,7 +44,7 @@ function attention(c: Inference): void {
 
 const weights = ['int8', 'uint8'] as const;
 
-export const fused: readonly OpSchema[] = [
+export const fused = schemas(() => [
   fusedOp('Attention', {
     types: { T: floats, M: [...floats, 'bool'] },
     inputs: params('Q:T', 'K:T', 'V:T', 'attn_mask?:M'),
@@ -109,4 +109,4 @@ export const fused: readonly OpSchema[] = [
       c.output(0, shape);
     },
   }),
-];
+]);

@@ -2,10 +2,10 @@
 
 import { type Dim, dim } from '../dim.ts';
 import { allDTypes } from '../dtype.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { normalizeAxis, stridesOf } from '../shape.ts';
 import { common, gives, isSmall, positions, type Result } from './contents.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const types = { T: allDTypes, Tind: ['int64', 'int32'] } as const;
 
@@ -123,7 +123,7 @@ function written(c: Inference, starts: readonly number[] | undefined, size: numb
   return result;
 }
 
-export const gathers: readonly OpSchema[] = [
+export const gathers = schemas(() => [
   op('Gather', [1, 11, 13], {
     widened: [13],
     types,
@@ -164,4 +164,4 @@ export const gathers: readonly OpSchema[] = [
     attributes: { reduction: attr.string('none') },
     infer: scatterND,
   }),
-];
+]);

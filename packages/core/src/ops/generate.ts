@@ -4,10 +4,10 @@ import { type Dim, dim } from '../dim.ts';
 import { allDTypes, type DType, dtypeFromOnnx, floats, numbers } from '../dtype.ts';
 import { fromBFloat16, fromFloat16 } from '../half.ts';
 import { constantFacts } from '../infer.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import type { Tensor } from '../tensor.ts';
 import { dimsAttribute, freshShape, gives, isSmall, lengthOf, type Result } from './contents.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 /** The single element of input `index`; a fraction only where it is a constant. */
 function scalarOf(c: Inference, index: number): Dim | undefined {
@@ -76,7 +76,7 @@ function oneHot(c: Inference): void {
 
 const eyeTypes = [...numbers, 'bool'] as const satisfies readonly DType[];
 
-export const generators: readonly OpSchema[] = [
+export const generators = schemas(() => [
   // Opset 27 lets halves in, computed in float32.
   op('Range', [11, 27], {
     widened: [27],
@@ -113,4 +113,4 @@ export const generators: readonly OpSchema[] = [
     shapeInputs: [1],
     infer: oneHot,
   }),
-];
+]);

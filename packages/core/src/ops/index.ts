@@ -58,6 +58,5 @@ export const onnxOps: OpTable = /* @__PURE__ */ opTable(
 );
 
 /** Ops of ONNX's own domain that the runtime does itself, on values in host memory: no backend has to know them. */
-export const runtimeOps: ReadonlySet<string> = /* @__PURE__ */ new Set(
-  [...controlFlow, ...sequences].map(({ name }) => name),
-);
+export const runtimeOps: ReadonlySet<string> = /* @__PURE__ */ (() =>
+  new Set([...controlFlow, ...sequences].map(({ name }) => name)))();

@@ -1,9 +1,9 @@
 /** Losses over classes: scores `[N, C, ...]` against labels `[N, ...]`. */
 
 import { floats } from '../dtype.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { oneOf, ranked, shaped, vector } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 function classLoss(c: Inference): void {
   const [batch, classes, ...rest] = ranked(c, 0, 2, true);
@@ -16,7 +16,7 @@ function classLoss(c: Inference): void {
 const types = { T: floats, Tind: ['int32', 'int64'] } as const;
 const attributes = { ignore_index: attr.int(), reduction: attr.string('mean') };
 
-export const loss: readonly OpSchema[] = [
+export const loss = schemas(() => [
   op('NegativeLogLikelihoodLoss', [12, 13, 22], {
     widened: [13, 22],
     types,
@@ -36,4 +36,4 @@ export const loss: readonly OpSchema[] = [
       c.output(1, c.shape(0));
     },
   }),
-];
+]);

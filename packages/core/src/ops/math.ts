@@ -2,7 +2,7 @@
 
 import { floats, ints, numbers, signedInts } from '../dtype.ts';
 import type { OpSchema } from '../schema.ts';
-import { attr, op, params, sameShape } from './define.ts';
+import { attr, op, params, sameShape, schemas } from './define.ts';
 import { element, elementwise } from './elementwise.ts';
 
 /** A function of floats that has been there since opset 1, and lost a hint to executors in opset 6. */
@@ -18,7 +18,7 @@ const floatTest = {
   infer: (c) => c.output(0, c.shape(0), { dtype: 'bool' }),
 } satisfies Partial<OpSchema>;
 
-export const math: readonly OpSchema[] = [
+export const math = schemas(() => [
   op('Abs', [1, 6, 13], { widened: [13], types: { T: numbers }, infer: elementwise(element.abs) }),
   op('Neg', [1, 6, 13], { widened: [13], types: { T: [...floats, ...signedInts] }, infer: elementwise(element.neg) }),
   op('Sign', [9, 13], { widened: [13], types: { T: numbers } }),
@@ -35,4 +35,4 @@ export const math: readonly OpSchema[] = [
     widened: [20],
     attributes: { detect_negative: attr.int(1), detect_positive: attr.int(1) },
   }),
-];
+]);

@@ -2,10 +2,10 @@
 
 import type { Dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { broadcastShapes, formatShape } from '../shape.ts';
 import { agree, ranked, shaped, single } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 /** The shape of a matrix product with numpy's rules: vectors are promoted, leading axes broadcast. */
 export function matmulShape(c: Inference, a: readonly Dim[], b: readonly Dim[]): Dim[] {
@@ -31,7 +31,7 @@ function perRowOrColumn(c: Inference, index: number, of: number, axis: -1 | -2):
 const types = { T: [...floats, 'int64', 'int32', 'uint64', 'uint32'] } as const;
 const bytes = ['int8', 'uint8'] as const;
 
-export const matmul: readonly OpSchema[] = [
+export const matmul = schemas(() => [
   op('MatMul', [1, 9, 13], {
     widened: [9, 13],
     types,
@@ -98,4 +98,4 @@ export const matmul: readonly OpSchema[] = [
       c.output(0, shape.slice(0, -2));
     },
   }),
-];
+]);

@@ -2,10 +2,10 @@
 
 import { type Dim, dim } from '../dim.ts';
 import { type DType, dtypeFromOnnx, floats } from '../dtype.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { normalizeAxis } from '../shape.ts';
 import { agree, positive, ranked, vector } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const epsilon = attr.float(Math.fround(1e-5));
 const types = { T: floats } as const;
@@ -43,7 +43,7 @@ function broadcastsToFirst(c: Inference, index: number): void {
   });
 }
 
-export const normalization: readonly OpSchema[] = [
+export const normalization = schemas(() => [
   op('BatchNormalization', [1, 6, 7, 9, 14, 15], {
     widened: [15],
     types: { T: floats, T1: floats, T2: floats },
@@ -134,4 +134,4 @@ export const normalization: readonly OpSchema[] = [
   }),
   op('Softmax', [1, 11, 13], { widened: [11], types, attributes: { axis: attr.int(-1) }, infer: alongAxis }),
   op('LogSoftmax', [1, 11, 13], { widened: [11], types, attributes: { axis: attr.int(-1) }, infer: alongAxis }),
-];
+]);

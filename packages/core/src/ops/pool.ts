@@ -4,7 +4,7 @@ import type { Dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
 import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
 import { agree, oneOf, positive, ranked, shaped } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 import { slidingWindow, transposedWindow } from './sliding.ts';
 
 const window: Record<string, AttributeSchema> = {
@@ -32,7 +32,7 @@ const global = (name: string, versions: number[], attributes: Record<string, Att
     },
   });
 
-export const pool: readonly OpSchema[] = [
+export const pool = schemas(() => [
   op('MaxPool', [1, 8, 10, 11, 12, 22], {
     widened: [8, 10, 11, 12, 22],
     types: { T: [...floats, 'int8', 'uint8'] },
@@ -118,4 +118,4 @@ export const pool: readonly OpSchema[] = [
       c.output(0, [count, channels, positive(c, 'output_height'), positive(c, 'output_width')]);
     },
   }),
-];
+]);

@@ -2,11 +2,11 @@
 
 import { dim } from '../dim.ts';
 import type { DType } from '../dtype.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
 import { dtypeAttribute } from './cast.ts';
 import { agree, ranked } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const real: readonly DType[] = ['float32', 'float16', 'bfloat16'];
 const quantized: readonly DType[] = ['int16', 'int8', 'int4', 'uint16', 'uint8', 'uint4'];
@@ -27,7 +27,7 @@ function checkGranularity(c: Inference): void {
 
 const attributes = { axis: attr.int(1), block_size: attr.int(0), output_dtype: attr.int(0) };
 
-export const quantization: readonly OpSchema[] = [
+export const quantization = schemas(() => [
   op('QuantizeLinear', [10, 13, 19, 21, 23, 24, 25, 28], {
     widened: [13, 19, 21, 23, 24, 25, 28],
     types: { T1: [...real, 'int32'], T2: [...real, 'int32'], T3: quantized },
@@ -63,4 +63,4 @@ export const quantization: readonly OpSchema[] = [
       c.output(2, [], { dtype: 'uint8' });
     },
   }),
-];
+]);

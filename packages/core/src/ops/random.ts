@@ -4,7 +4,7 @@ import { type DType, floats, numbers } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { dtypeAttribute } from './cast.ts';
 import { positive, ranked } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const normal = { mean: attr.float(0), scale: attr.float(1) };
 const uniform = { low: attr.float(0), high: attr.float(1) };
@@ -44,7 +44,7 @@ const sourceLike = (name: string, attributes: OpSchema['attributes']): OpSchema 
 
 const drawn: readonly DType[] = ['int32', 'int64'];
 
-export const random: readonly OpSchema[] = [
+export const random = schemas(() => [
   source('RandomNormal', normal),
   source('RandomUniform', uniform),
   sourceLike('RandomNormalLike', normal),
@@ -69,4 +69,4 @@ export const random: readonly OpSchema[] = [
       c.output(0, [batch, positive(c, 'sample_size')], { dtype: dtypeAttribute(c, 'dtype', drawn) ?? 'int32' });
     },
   }),
-];
+]);

@@ -2,7 +2,7 @@
 
 import { type Dim, dim } from '../dim.ts';
 import { allDTypes, numbers } from '../dtype.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { broadcastShapes, broadcastStrides, formatShape, normalizeAxis, stridesOf } from '../shape.ts';
 import {
   clampedContents,
@@ -16,7 +16,7 @@ import {
   positions,
   type Result,
 } from './contents.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 import { sliceExtent, sliceRange } from './slice.ts';
 
 const types = { T: allDTypes, Tind: ['int64', 'int32'] } as const;
@@ -268,7 +268,7 @@ function col2im(c: Inference): void {
 const data = params('input:T');
 const output = params('output:T');
 
-export const rearrange: readonly OpSchema[] = [
+export const rearrange = schemas(() => [
   op('Transpose', [1, 13, 21, 23, 24, 25], {
     widened: [13, 21, 23, 24, 25],
     types,
@@ -374,4 +374,4 @@ export const rearrange: readonly OpSchema[] = [
     shapeInputs: [1, 2],
     infer: col2im,
   }),
-];
+]);

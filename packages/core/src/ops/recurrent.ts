@@ -2,9 +2,9 @@
 
 import { dim } from '../dim.ts';
 import { floats } from '../dtype.ts';
-import type { AttributeSchema, Inference, OpSchema } from '../schema.ts';
+import type { AttributeSchema, Inference } from '../schema.ts';
 import { agree, oneOf, ranked, shaped } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const attributes: Record<string, AttributeSchema> = {
   activation_alpha: { type: 'floats' },
@@ -42,7 +42,7 @@ const types = { T: floats, T1: ['int32'] } as const;
 const inputs = ['X:T', 'W:T', 'R:T', 'B?:T', 'sequence_lens?:T1', 'initial_h?:T'];
 const outputs = ['Y?:T', 'Y_h?:T'];
 
-export const recurrents: readonly OpSchema[] = [
+export const recurrents = schemas(() => [
   op('RNN', [1, 7, 14, 22], {
     widened: [14, 22],
     types,
@@ -67,4 +67,4 @@ export const recurrents: readonly OpSchema[] = [
     attributes: { ...attributes, input_forget: attr.int(0) },
     infer: (c) => recurrent(c, 4),
   }),
-];
+]);

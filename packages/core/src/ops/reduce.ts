@@ -5,7 +5,7 @@ import { type DType, floats, integerRange } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { normalizeAxis } from '../shape.ts';
 import { ranked } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const numeric: readonly DType[] = [...floats, 'int64', 'int32', 'uint64', 'uint32'];
 const ordered: readonly DType[] = [...numeric, 'int8', 'uint8', 'bool'];
@@ -76,7 +76,7 @@ const plain = [1, 11, 13, 18];
 const withLimits = [1, 11, 12, 13, 18, 20];
 const logs = [1, 11, 13, 18, 28];
 
-export const reductions: readonly OpSchema[] = [
+export const reductions = schemas(() => [
   reduction('ReduceSum', [1, 11, 13], [11], numeric, { dims: dim.add, numbers: (a, b) => a + b }),
   reduction('ReduceMean', plain, [11, 13], numeric),
   reduction('ReduceMax', withLimits, [11, 12, 13, 20], ordered, { dims: dim.max, numbers: (a, b) => Math.max(a, b) }),
@@ -87,4 +87,4 @@ export const reductions: readonly OpSchema[] = [
   reduction('ReduceLogSum', logs, [11, 13, 28], numeric),
   reduction('ReduceLogSumExp', logs, [11, 13, 28], numeric),
   reduction('ReduceSumSquare', plain, [11, 13], numeric),
-];
+]);

@@ -4,11 +4,11 @@ import { type Dim, dim } from '../dim.ts';
 import { type DType, floats, ints } from '../dtype.ts';
 import { EspalierError } from '../errors.ts';
 import type { Attributes } from '../graph.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { normalizeAxis } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { agree, oneOf, ranked, shaped } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const images: readonly DType[] = [...floats, ...ints, 'bool'];
 
@@ -96,7 +96,7 @@ function floatsOf(tensor: Tensor | undefined): number[] | undefined {
   return tensor && Array.from(tensor.data as Float32Array);
 }
 
-export const resample: readonly OpSchema[] = [
+export const resample = schemas(() => [
   op('Resize', [10, 11, 13, 18, 19], {
     widened: [13, 18, 19],
     types: { T1: images, T2: ['float64', 'float32', 'float16'] },
@@ -167,4 +167,4 @@ export const resample: readonly OpSchema[] = [
       c.output(0, [batch, ...spatial, axes]);
     },
   }),
-];
+]);

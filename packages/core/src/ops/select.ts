@@ -5,7 +5,7 @@ import { floats, ints, numbers } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
 import { common } from './contents.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 /** The axis that an attribute names; undefined where it is absent and the input is taken flat. */
 function optionalAxis(c: Inference, rank: number): number | undefined {
@@ -77,7 +77,7 @@ const argument = (name: string): OpSchema =>
     infer: arg,
   });
 
-export const selections: readonly OpSchema[] = [
+export const selections = schemas(() => [
   op('NonZero', [9, 13], {
     widened: [13],
     types: { T: [...numbers, 'bool', 'string'] },
@@ -139,4 +139,4 @@ export const selections: readonly OpSchema[] = [
     attributes: { exclusive: attr.int(0), reverse: attr.int(0) },
     infer: cumSum,
   }),
-];
+]);

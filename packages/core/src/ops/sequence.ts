@@ -4,12 +4,12 @@ import { containerOf, formatType, hideSizes, isRanked, joinShapes, OPEN } from '
 import type { Dim } from '../dim.ts';
 import { allDTypes, dtypes } from '../dtype.ts';
 import type { Container, ValueType } from '../graph.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { normalizeAxis, type Shape } from '../shape.ts';
 import { dtypeAttribute } from './cast.ts';
 import { ranked, single } from './check.ts';
 import { graphOf } from './control.ts';
-import { attr, op, params, valueKinds } from './define.ts';
+import { attr, op, params, schemas, valueKinds } from './define.ts';
 
 const held = allDTypes.filter((dtype) => dtypes[dtype].bits !== 4);
 const types = { T: held, S: held, I: ['int32', 'int64'] } as const;
@@ -120,7 +120,7 @@ function hasElement(c: Inference): void {
   c.output(0, [], { dtype: 'bool', contents: isOpen ? undefined : [c.has(0) ? 1 : 0] });
 }
 
-export const sequences: readonly OpSchema[] = [
+export const sequences = schemas(() => [
   op('SequenceConstruct', [11], {
     types,
     inputs: params('...inputs:T'),
@@ -212,4 +212,4 @@ export const sequences: readonly OpSchema[] = [
     outputs: params('output:bool'),
     infer: hasElement,
   }),
-];
+]);

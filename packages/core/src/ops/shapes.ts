@@ -3,10 +3,10 @@
 import { type Dim, dim } from '../dim.ts';
 import { allDTypes, type DType, ints } from '../dtype.ts';
 import { ESPALIER } from '../graph.ts';
-import type { Inference, OpSchema } from '../schema.ts';
+import type { Inference } from '../schema.ts';
 import { formatShape, normalizeAxis } from '../shape.ts';
 import { dimsAttribute, freshShape, gives, lengthOf } from './contents.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const types = { T: allDTypes };
 
@@ -91,7 +91,7 @@ function dimsOf(c: Inference): void {
 
 const widened = [13, 21, 23, 24, 25];
 
-export const shapes: readonly OpSchema[] = [
+export const shapes = schemas(() => [
   op('Shape', [1, 13, 15, 19, 21, 23, 24, 25], {
     widened: [13, 19, 21, 23, 24, 25],
     types,
@@ -153,4 +153,4 @@ export const shapes: readonly OpSchema[] = [
     attributes: { dims: attr.required('dims'), dtype: attr.string('int64'), scalar: attr.int(0) },
     infer: dimsOf,
   }),
-];
+]);

@@ -5,7 +5,7 @@ import { type DType, dtypeFromOnnx, floats, numbers } from '../dtype.ts';
 import type { Inference, OpSchema } from '../schema.ts';
 import { normalizeAxis } from '../shape.ts';
 import { ranked, single, vector } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 const lengths: readonly DType[] = ['int32', 'int64'];
 
@@ -80,7 +80,7 @@ const window = (name: string): OpSchema =>
     infer: (c) => c.output(0, [scalar(c, 0) ?? c.fresh(0, 0)], { dtype: outputType(c) }),
   });
 
-export const signal: readonly OpSchema[] = [
+export const signal = schemas(() => [
   op('DFT', [17, 20], {
     types: { T1: floats, T2: lengths },
     inputs: params('input:T1', 'dft_length?:T2', 'axis?:int64'),
@@ -113,4 +113,4 @@ export const signal: readonly OpSchema[] = [
   window('HannWindow'),
   window('HammingWindow'),
   window('BlackmanWindow'),
-];
+]);

@@ -1,11 +1,10 @@
 /** Strings. */
 
-import type { OpSchema } from '../schema.ts';
 import { oneOf } from './check.ts';
-import { attr, op, params } from './define.ts';
+import { attr, op, params, schemas } from './define.ts';
 import { elementwise } from './elementwise.ts';
 
-export const strings: readonly OpSchema[] = [
+export const strings = schemas(() => [
   op('StringConcat', [20], {
     types: { T: ['string'] },
     inputs: params('X:T', 'Y:T'),
@@ -47,4 +46,4 @@ export const strings: readonly OpSchema[] = [
     attributes: { pattern: attr.required('string') },
     infer: (c) => c.output(0, c.shape(0), { dtype: 'bool' }),
   }),
-];
+]);

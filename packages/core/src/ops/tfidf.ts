@@ -1,7 +1,7 @@
 /** TfIdfVectorizer: counts of n-grams. */
 
-import type { Inference, OpSchema } from '../schema.ts';
-import { attr, op, params } from './define.ts';
+import type { Inference } from '../schema.ts';
+import { attr, op, params, schemas } from './define.ts';
 
 function infer(c: Inference): void {
   const shape = c.shape(0);
@@ -24,7 +24,7 @@ function infer(c: Inference): void {
   c.output(0, [...shape.slice(0, -1), length]);
 }
 
-export const tfIdf: readonly OpSchema[] = [
+export const tfIdf = schemas(() => [
   op('TfIdfVectorizer', [9], {
     types: { T: ['string', 'int32', 'int64'] },
     outputs: params('Y:float32'),
@@ -41,4 +41,4 @@ export const tfIdf: readonly OpSchema[] = [
     },
     infer,
   }),
-];
+]);

@@ -65,7 +65,7 @@ function bitsOf(value: number): number {
   return bits[0]!;
 }
 
-export const attention: readonly WasmKernel[] = isas.map((isa): WasmKernel => {
+export const attention: readonly WasmKernel[] = /* @__PURE__ */ isas.map((isa): WasmKernel => {
   const name = `attention_f32_dense_${ROWS}x${KEYS}__${isa.name}`;
   return {
     name,

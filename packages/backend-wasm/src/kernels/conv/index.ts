@@ -162,4 +162,4 @@ function patchArgs(conv: Convolution, { windows, extents }: Seen): number[] {
   return [...patchWords.map((word) => values[word]), ...tapOffsets(conv, axes)];
 }
 
-export const convolution: readonly WasmKernel[] = isas.map(row);
+export const convolution: readonly WasmKernel[] = /* @__PURE__ */ isas.map(row);

@@ -206,6 +206,9 @@ function layOut(
   };
 }
 
-export const matmul: readonly WasmKernel[] = isas.flatMap((isa) =>
+/** The product with packed float32 weights, for kernels that are made of one. */
+export const denseProduct = (isa: Isa): WasmKernel => row(isa, dense);
+
+export const matmul: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
   [dense, variable, quantized].map((kind) => row(isa, kind)),
 );

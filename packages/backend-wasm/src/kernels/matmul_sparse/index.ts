@@ -142,4 +142,4 @@ function row(isa: Isa): WasmKernel {
   };
 }
 
-export const matmulSparse: readonly WasmKernel[] = isas.map(row);
+export const matmulSparse: readonly WasmKernel[] = /* @__PURE__ */ isas.map(row);

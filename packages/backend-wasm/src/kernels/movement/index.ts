@@ -284,18 +284,22 @@ const range: Row = {
     }),
 };
 
-export const movement: readonly WasmKernel[] = [
-  ...rearrangements.map(rearrangement),
-  constantOfShape,
-  gather,
-  gatherND,
-  scatterND,
-  sizes('Shape', shapeOf),
-  sizes('Size', ({ inputs: [x] }) => [sizeOf(x!.dims)]),
-  sizes('Dims', ({ at }, { attrs }) => (attrs['dims'] as readonly Dim[]).map((d) => dim.evaluate(d, at)), {
-    domain: ESPALIER,
-    types: {},
-    reject: ({ outputs: [y] }) => (isInteger(y!.dtype) ? undefined : `its dtype is ${y!.dtype}`),
-  }),
-  range,
-].map(row);
+export const movement: readonly WasmKernel[] = /* @__PURE__ */ kernels();
+
+function kernels(): WasmKernel[] {
+  return [
+    ...rearrangements.map(rearrangement),
+    constantOfShape,
+    gather,
+    gatherND,
+    scatterND,
+    sizes('Shape', shapeOf),
+    sizes('Size', ({ inputs: [x] }) => [sizeOf(x!.dims)]),
+    sizes('Dims', ({ at }, { attrs }) => (attrs['dims'] as readonly Dim[]).map((d) => dim.evaluate(d, at)), {
+      domain: ESPALIER,
+      types: {},
+      reject: ({ outputs: [y] }) => (isInteger(y!.dtype) ? undefined : `its dtype is ${y!.dtype}`),
+    }),
+    range,
+  ].map(row);
+}

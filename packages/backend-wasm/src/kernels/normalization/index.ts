@@ -74,7 +74,7 @@ function phase(row: Row, variant: Variant): Omit<WasmPhase, 'code'> {
   };
 }
 
-export const normalization: readonly WasmKernel[] = isas.flatMap((isa) =>
+export const normalization: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
   rows.map((row): WasmKernel => {
     const name = `${row.op.toLowerCase()}_f32_dense_4__${isa.name}`;
     return {

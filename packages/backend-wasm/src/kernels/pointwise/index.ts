@@ -120,6 +120,6 @@ function argsOf(recipe: Recipe, bound: WasmCall): number[] {
   );
 }
 
-export const pointwise: readonly WasmKernel[] = isas.flatMap((isa) =>
+export const pointwise: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
   [...floatOps, ...integerOps, ...logicOps, ...castOps].map((op) => row(op, isa)),
 );

@@ -48,4 +48,6 @@ function row(reduction: Reduction, isa: Isa): WasmKernel {
   };
 }
 
-export const reduce: readonly WasmKernel[] = isas.flatMap((isa) => reductions.map((each) => row(each, isa)));
+export const reduce: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
+  reductions.map((each) => row(each, isa)),
+);

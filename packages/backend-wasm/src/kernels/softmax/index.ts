@@ -60,7 +60,7 @@ function columnsPhase(axis: number): Omit<WasmPhase, 'code'> {
 
 const axisOf = ({ inputs: [x], attrs }: Call): number => normalizeAxis(attrs['axis'] as number, x!.shape.length);
 
-export const softmax: readonly WasmKernel[] = isas.flatMap((isa) =>
+export const softmax: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
   ['Softmax', 'LogSoftmax'].map((op): WasmKernel => {
     const name = `${op.toLowerCase()}_f32_dense_4__${isa.name}`;
     const recipe = { isRelaxed: isa.isRelaxed, isLog: op === 'LogSoftmax' };

@@ -145,4 +145,6 @@ async function prepare(
   };
 }
 
-export const windows: readonly WasmKernel[] = isas.flatMap((isa) => kinds.map((kind) => row(isa, kind)));
+export const windows: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
+  kinds.map((kind) => row(isa, kind)),
+);
