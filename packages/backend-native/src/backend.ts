@@ -10,6 +10,7 @@ import { convInt8 } from './kernels/conv_int8/index.ts';
 import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
+import { matmulFew } from './kernels/matmul_few/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
@@ -30,6 +31,7 @@ export type NativeBackend = Backend<NativeBuffer, NativeProgram>;
 /** The table. */
 const table: readonly NativeKernel[] = [
   ...matmul,
+  ...matmulFew,
   ...matmulSparse,
   ...matmulInt8,
   ...attention,

@@ -26,7 +26,11 @@ function floats(dims: readonly number[], seed: number, low: number, high: number
   return new Tensor('float32', data, dims);
 }
 
-function integers(type: DType, dims: readonly number[], seed: number): Tensor {
+function integers(type: DType, dims: readonly number[], seed: number, levels?: number): Tensor {
+  if (levels) {
+    const own = numbers(product(dims), seed, levels).map((level) => level - 3);
+    return new Tensor('int8', Int8Array.from(own), dims);
+  }
   const isNibble = type.endsWith('4');
   const bytes = numbers(isNibble ? Math.ceil(product(dims) / 2) : product(dims), seed, 256);
   return Tensor.fromBytes(type, Uint8Array.from(bytes), dims);
@@ -40,18 +44,36 @@ interface Weights {
   readonly block: number;
   readonly dims: readonly number[];
   readonly hasZero: boolean;
+  /** How many levels of int8 there are, from -3 on; all where absent. */
+  readonly levels?: number;
 }
 
-async function compare(backend: NativeBackend, { type, k, n, axis, block, dims, hasZero }: Weights, rows: number[]) {
-  const kernel = backend.kernels.find(
-    ({ name, requires }) =>
-      name.startsWith(`matmul_f32i${type.endsWith('4') ? 4 : 8}`) && requires!.every((f) => backend.features.has(f)),
-  )!;
+/** Each kernel that takes the weights, against the scalar backend; how many there are. */
+async function compare(backend: NativeBackend, weights: Weights, rows: number[]): Promise<number> {
+  let count = 0;
+  for (const kernel of backend.kernels)
+    if (
+      kernel.op === 'DequantizeMatMul' &&
+      kernel.types!['W']!.includes(weights.type) &&
+      kernel.requires!.every((f) => backend.features.has(f)) &&
+      (await compareKernel(backend, kernel, weights, rows))
+    )
+      count++;
+  expect(count).toBeGreaterThan(0);
+  return count;
+}
+
+async function compareKernel(
+  backend: NativeBackend,
+  kernel: NativeBackend['kernels'][number],
+  { type, k, n, axis, block, dims, hasZero, levels }: Weights,
+  rows: number[],
+): Promise<boolean> {
   const attrs = { axis, block_size: block };
   const weights = [
-    integers(type, [k, n], k + n),
+    integers(type, [k, n], k + n, levels),
     floats(dims, 7, 0.01, 0.02),
-    ...(hasZero ? [integers(type, dims, 9)] : []),
+    ...(hasZero ? [integers(type, dims, 9, levels)] : []),
   ];
   const call: Call = {
     ...{ node: 'product', op: 'DequantizeMatMul', domain: ESPALIER, attrs, epilogue: [] },
@@ -62,7 +84,7 @@ async function compare(backend: NativeBackend, { type, k, n, axis, block, dims, 
     undefined,
     ...weights.map((tensor) => ({ tensor, structure: { elements: tensor.size, nonzeros: tensor.size } })),
   ];
-  expect(kernel.work(call, { rows: 1 }, constants)).not.toHaveProperty('reason');
+  if ('reason' in kernel.work(call, { rows: 1 }, constants)) return false;
   const program = (await kernel.prepare!(call, constants, { features: backend.features })) as NativeProgram;
   const list = backend.record([{ call, kernel: kernel.name, program, inputs: [0], outputs: [1] }]);
   const of = (op: string, domain: string, count: number, own: Node['attrs']): Node => {
@@ -83,11 +105,14 @@ async function compare(backend: NativeBackend, { type, k, n, axis, block, dims, 
     const worst = got.findIndex((x, i) => {
       return !(Math.abs(x - (wanted!.data[i] as number)) <= (Math.sqrt(k) + 4) * 2 ** -23 * (terms!.data[i] as number));
     });
-    expect(worst, `${type} ${m} x ${k} x ${n}, axis ${axis}, blocks of ${block}, scales [${dims}]`).toBe(-1);
+    expect(worst, `${kernel.name} ${type} ${m} x ${k} x ${n}, axis ${axis}, blocks of ${block}, scales [${dims}]`).toBe(
+      -1,
+    );
     for (const { buffer } of slots) backend.free(buffer);
   }
   list.dispose();
   program.dispose!();
+  return true;
 }
 
 /** Features to hide: with none AVX-512 computes, where the processor has it. */
@@ -122,6 +147,16 @@ describe.skipIf(masks.length === 0)('products with weights of few bits', () => {
         await compare(backend, { ...base, type: 'int4', block: 48, dims: [21, n] }, [2, 31]);
         await compare(backend, { ...base, type: 'uint4', block: 600, dims: [2, n] }, [7, 31]);
         await compare(backend, { ...base, type: 'uint8', block: 0, dims: [k] }, [0, 5, 90]);
+      });
+
+      it('stores few levels in few bits', async () => {
+        for (const levels of [4, 8, 16, 17]) {
+          const [k, n] = [177, 37];
+          const base = { type: 'int8', k, n, levels } as const;
+          await compare(backend, { ...base, axis: 1, block: 0, dims: [n], hasZero: true }, [1, 6]);
+          await compare(backend, { ...base, axis: 0, block: 32, dims: [6, n], hasZero: levels === 8 }, [1, 2, 7]);
+          await compare(backend, { ...base, axis: 0, block: 0, dims: [k], hasZero: true }, [1, 4]);
+        }
       });
 
       it('packs large weights a part at a time, blocks whole', async () => {

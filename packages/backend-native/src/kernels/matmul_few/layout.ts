@@ -1,0 +1,156 @@
+/** How weights of few bits lie: in panels of sixteen columns, each a row of spans along K that are added up in integers. */
+
+import {
+  type Call,
+  type Constants,
+  elements,
+  float16Values,
+  type Rejection,
+  type Tensor,
+  toFloat16,
+} from '@espalier/core';
+import { quantizedSource } from '../matmul/quantized.ts';
+import { COLUMNS } from './frame.ts';
+
+/** Steps along K that lie together, in quads of four to a lane: weights are filled up to whole bricks of them. */
+export const BRICK = 32;
+export const QUADS = BRICK / 4;
+/** Steps of a span: so many products of bytes add up in 32 bits, shifted by eight. */
+export const SPAN = 4 * BRICK;
+/** Bytes of a vector of 64 weights, once they are bytes. */
+export const LINE = 64;
+
+/** What stands for a matrix of [k, n]: levels from `least` on in as few bits as there are, less a zero point, times a scale. */
+export interface Levels {
+  readonly k: number;
+  readonly n: number;
+  /** Of eight vectors of 64 weights, two of four bits lie in one, four of two; three bits are two, and the highest of all eight in one. */
+  readonly bits: 2 | 3 | 4 | 8;
+  readonly least: number;
+  /** Whether the scale is that of a column, or of a row, or of a column and so many rows. */
+  readonly scales: 'column' | 'row' | 'group';
+  /** Rows of K that share a scale; `k` where scales are not by groups. */
+  readonly group: number;
+  /** Zero points, from `least` on: one for all, or as many as there are scales. */
+  readonly zero: number | 'many';
+  /** Scales of groups in 16 bits, where that loses nothing. */
+  readonly isHalf: boolean;
+}
+
+/** What weights are stored as, or why they are not. */
+export function levelsOf(call: Call, constants: Constants): Levels | Rejection {
+  const source = quantizedSource(call, constants);
+  if ('reason' in source) return source;
+  const [b, scale, zero] = [1, 2, 3].map((i) => constants[i]?.tensor);
+  const { k, group } = source;
+  const isRow = source.group === 1 && k > 1;
+  if (isRow && !(call.attrs['axis'] !== 1 && call.attrs['axis'] !== -1 && call.attrs['block_size'] === 0))
+    return { reason: 'scales differ along rows and columns' };
+  const zeros = zero ? (elements(zero) as number[]) : [0];
+  const range = rangeOf(b!);
+  const least = zeros.reduce((x, y) => Math.min(x, y), range.least);
+  const span = zeros.reduce((x, y) => Math.max(x, y), range.most) - least;
+  const scales = isRow ? 'row' : group < k ? 'group' : 'column';
+  return {
+    ...{ k, n: b!.dims[1]!, least, scales },
+    bits: span < 4 ? 2 : span < 8 ? 3 : span < 16 ? 4 : 8,
+    group: isRow ? k : group,
+    zero: zeros.every((z) => z === zeros[0]) ? zeros[0]! - least : 'many',
+    isHalf: scales === 'group' && isHalf(scale!),
+  };
+}
+
+const ranges = new WeakMap<Tensor, { readonly least: number; readonly most: number }>();
+
+/** The levels that there are. */
+function rangeOf(tensor: Tensor): { readonly least: number; readonly most: number } {
+  let found = ranges.get(tensor);
+  if (!found) {
+    let [least, most] = [255, -128];
+    const seen = seenBytes(tensor.bytes);
+    const isNibble = tensor.type.endsWith('4');
+    const isSigned = tensor.type.startsWith('int');
+    const note = (bits: number, width: number): void => {
+      const value = isSigned && bits >> (width - 1) ? bits - (1 << width) : bits;
+      [least, most] = [Math.min(least, value), Math.max(most, value)];
+    };
+    for (let byte = 0; byte < 256; byte++) {
+      if (!seen[byte]) continue;
+      if (!isNibble) note(byte, 8);
+      else for (const bits of [byte & 15, byte >> 4]) note(bits, 4);
+    }
+    found = { least, most };
+    ranges.set(tensor, found);
+  }
+  return found;
+}
+
+function seenBytes(bytes: Uint8Array): Uint8Array {
+  const seen = new Uint8Array(256);
+  for (let i = 0; i < bytes.length; i++) seen[bytes[i]!] = 1;
+  return seen;
+}
+
+const halves = new WeakMap<Tensor, boolean>();
+
+function isHalf(scale: Tensor): boolean {
+  let known = halves.get(scale);
+  if (known === undefined) {
+    const values = float16Values();
+    known = (scale.data as Float32Array).every((x) => values[toFloat16(x)] === x);
+    halves.set(scale, known);
+  }
+  return known;
+}
+
+/** A stretch of K: its steps, and how often it comes. */
+export interface Stretch {
+  readonly steps: number;
+  readonly times: number;
+}
+
+/** Spans of so many steps. */
+const spansOf = (steps: number): Stretch[] =>
+  [
+    { steps: SPAN, times: Math.floor(steps / SPAN) },
+    { steps: steps % SPAN, times: 1 },
+  ].filter(({ steps, times }) => steps > 0 && times > 0);
+
+/** All spans, in order: for each of the groups, and for the shorter one at the end. */
+export function groupsOf({ k, group }: Pick<Levels, 'k' | 'group'>): { times: number; spans: readonly Stretch[] }[] {
+  return [
+    { times: Math.floor(k / group), spans: spansOf(group) },
+    { times: 1, spans: spansOf(k % group) },
+  ].filter(({ times, spans }) => times > 0 && spans.length > 0);
+}
+
+/** Steps that are filled up to whole bricks. */
+export const padded = (steps: number): number => Math.ceil(steps / BRICK) * BRICK;
+
+/** Visits each span; rows of K from `first` on. */
+export function eachSpan(levels: Pick<Levels, 'k' | 'group'>, visit: (first: number, steps: number) => void): void {
+  let first = 0;
+  for (const { times, spans } of groupsOf(levels))
+    for (let i = 0; i < times; i++)
+      for (const { steps, times } of spans) for (let j = 0; j < times; j++, first += steps) visit(first, steps);
+}
+
+/** Steps of all spans, filled up. */
+export const paddedDepth = (levels: Pick<Levels, 'k' | 'group'>): number =>
+  groupsOf(levels).reduce(
+    (sum, { times, spans }) => sum + times * spans.reduce((own, each) => own + each.times * padded(each.steps), 0),
+    0,
+  );
+
+/** What stands before the bricks of a span: where scales and zero points are, in bytes, and where the bricks. */
+export function spanLayout({ scales, zero, isHalf }: Levels): { zeros: number; bricks: number } {
+  if (scales !== 'group') return { zeros: 0, bricks: 0 };
+  const zeros = (isHalf ? 2 : 4) * COLUMNS;
+  return { zeros, bricks: zeros + (zero === 'many' ? COLUMNS : 0) };
+}
+
+/** What stands before the spans of a panel where its columns have one scale each: these, then zero points; whole lines. */
+export const columnsLayout = ({ scales, zero }: Levels): { zeros: number; bytes: number } =>
+  scales === 'column' ? { zeros: LINE, bytes: (zero === 'many' ? 2 : 1) * LINE } : { zeros: 0, bytes: 0 };
+
+export const brickBytes = (bits: number): number => bits * LINE;
