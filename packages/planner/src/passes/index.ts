@@ -20,6 +20,8 @@ import { dataDependentShapes, shapeArithmetic } from './shape-arithmetic.ts';
 import { sinkExpands } from './sink-expands.ts';
 import { sinkViews } from './sink-views.ts';
 import { widenHalves } from './widen-halves.ts';
+import { writeNormalizations } from './write-normalizations.ts';
+import { writeTransposedConvolutions } from './write-transposed-convolutions.ts';
 
 export { decompose } from '../decompose.ts';
 export type { Pass, PassContext } from './pass.ts';
@@ -50,7 +52,16 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
     commonSubexpressions,
     deadCode,
   ],
-  [dequantizeConstants, sinkViews, constantFolding, canonicalForms, commonSubexpressions, deadCode],
+  [
+    writeNormalizations,
+    writeTransposedConvolutions,
+    dequantizeConstants,
+    sinkViews,
+    constantFolding,
+    canonicalForms,
+    commonSubexpressions,
+    deadCode,
+  ],
   [fuseSkipLayerNormalization, fuseEpilogues, dataDependentShapes, deadCode],
 ];
 

@@ -26,4 +26,13 @@ export class Chain {
   constant(tensor: Tensor): string {
     return this.editor.addConstant(`${this.prefix}/constant`, tensor);
   }
+
+  /** Puts the nodes in place of one whose only result the last of them makes. */
+  replace(node: Node): boolean {
+    const { name, outputs } = node;
+    return this.editor.replace(
+      [node],
+      [...this.nodes.slice(0, -1), { ...this.nodes.at(-1)!, name, outputs: outputs.slice(0, 1) }],
+    );
+  }
 }
