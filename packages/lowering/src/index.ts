@@ -31,6 +31,17 @@ export {
   type Rearrangement,
   rearrangements,
 } from './rearrange.ts';
+export {
+  type Activation,
+  type Recurrent,
+  type RecurrentPass,
+  recurrentLayers,
+  recurrentOf,
+  recurrentProduct,
+  recurrentSizes,
+  recurrentStrides,
+} from './recurrent.ts';
+export { directionFloats, inputWeights, packRecurrence, passFloats, stateFloats } from './recurrent-pack.ts';
 export { foldedAxes, foldsNeighbours, type ReductionWalk, reductionWalk } from './reduction.ts';
 export { unitElements, unitRows } from './units.ts';
 export { type Axis, checkFits, mergeAxes, walk, walkArgs } from './walk.ts';

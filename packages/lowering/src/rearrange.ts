@@ -359,7 +359,7 @@ const blocks = (op: 'DepthToSpace' | 'SpaceToDepth'): Rearrangement => ({
   },
 });
 
-export const rearrangements: readonly Rearrangement[] = [
+export const rearrangements = (): readonly Rearrangement[] => [
   ...['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map(same),
   transpose,
   concat,

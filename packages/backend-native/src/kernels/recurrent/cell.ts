@@ -1,70 +1,10 @@
 /** What one direction of a recurrent layer does to a vector's worth of its state, once the products are there. */
 
-import type { Attributes, EpilogueOp } from '@espalier/core';
+import type { Attributes } from '@espalier/core';
+import type { Activation, RecurrentPass } from '@espalier/lowering';
 import { type Address, at, type Gpr, r8, r12, r13, r15, rbx, rdx, type Vector } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
-
-export interface Activation {
-  readonly op: EpilogueOp;
-  readonly attrs: Attributes;
-}
-
-/** Activations by their names in lower case, as ops, and what they take, for which the ops have the same defaults. */
-const known: Readonly<Record<string, { op: EpilogueOp; takes: readonly ('alpha' | 'beta')[] }>> = {
-  relu: { op: 'Relu', takes: [] },
-  tanh: { op: 'Tanh', takes: [] },
-  sigmoid: { op: 'Sigmoid', takes: [] },
-  leakyrelu: { op: 'LeakyRelu', takes: ['alpha'] },
-  hardsigmoid: { op: 'HardSigmoid', takes: ['alpha', 'beta'] },
-};
-
-/** Products of a step that need nothing of each other: gates that are multiplied by the same vector. */
-export interface Pass {
-  readonly gates: readonly number[];
-  readonly by: 'h' | 'reset';
-}
-
-export interface Layer {
-  readonly gates: number;
-  readonly activations: readonly string[];
-  passes(attrs: Attributes): readonly Pass[];
-}
-
-export const layers: Readonly<Record<string, Layer>> = {
-  RNN: { gates: 1, activations: ['tanh'], passes: () => [{ gates: [0], by: 'h' }] },
-  GRU: {
-    gates: 3,
-    activations: ['sigmoid', 'tanh'],
-    passes: ({ linear_before_reset: isLinearFirst }) =>
-      isLinearFirst
-        ? [{ gates: [0, 1, 2], by: 'h' }]
-        : [
-            { gates: [0, 1], by: 'h' },
-            { gates: [2], by: 'reset' },
-          ],
-  },
-  LSTM: { gates: 4, activations: ['sigmoid', 'tanh', 'tanh'], passes: () => [{ gates: [0, 1, 2, 3], by: 'h' }] },
-};
-
-/** The activations of each direction, or the name of one that there is no code for. */
-export function activationsOf(attrs: Attributes, { activations: defaults }: Layer, directions: number) {
-  const named = attrs['activations'] as readonly string[] | undefined;
-  const all = named ?? Array.from({ length: directions }, () => defaults).flat();
-  const list = (name: string): number[] => [...((attrs[name] as readonly number[] | undefined) ?? [])];
-  // The lists hold values only for those that take them, in order.
-  const given = { alpha: list('activation_alpha'), beta: list('activation_beta') };
-  if (all.length !== defaults.length * directions) return `${all.length} activations`;
-  const made: Activation[] = [];
-  for (const name of all) {
-    const key = name.toLowerCase();
-    if (!Object.hasOwn(known, key)) return name;
-    const { op, takes } = known[key]!;
-    const values = takes.map((what) => [what, given[what].shift()] as const);
-    made.push({ op, attrs: Object.fromEntries(values.filter(([, value]) => value !== undefined)) as Attributes });
-  }
-  return Array.from({ length: directions }, (_, d) => made.slice(d * defaults.length, (d + 1) * defaults.length));
-}
 
 /** Where things are while a vector of the state is made: r15 is its offset in bytes. */
 export interface Places {
@@ -90,7 +30,7 @@ export function emitCell(
   op: string,
   attrs: Attributes,
   [f, g, last]: readonly Activation[],
-  pass: Pass,
+  pass: RecurrentPass,
   places: Places,
 ): void {
   const { a } = v;

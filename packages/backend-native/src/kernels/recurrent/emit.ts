@@ -3,7 +3,14 @@
  * is multiplied by the weights of all gates of a vector of the state at a time, which then goes through the cell.
  */
 
-import type { Attributes } from '@espalier/core';
+import {
+  type Activation,
+  directionFloats,
+  passFloats,
+  type Recurrent,
+  type RecurrentPass,
+  stateFloats,
+} from '@espalier/lowering';
 import {
   type Address,
   Assembler,
@@ -30,8 +37,7 @@ import {
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { emitRow } from '../row.ts';
-import { type Activation, emitCell, type Pass, type Places } from './cell.ts';
-import { directionFloats, passFloats, type Sizes, stateFloats } from './pack.ts';
+import { emitCell, type Places } from './cell.ts';
 
 /** The argument block. Steps in bytes from a direction, a sequence and a step to the next; addresses. */
 export const argumentWords = [
@@ -41,24 +47,14 @@ export const argumentWords = [
   ...['h', 'c', 'lastH', 'lastC', 'stateDirection', 'stateSequence'],
 ] as const;
 
-export interface Shape extends Sizes {
-  readonly op: string;
-  readonly attrs: Attributes;
-  readonly gates: number;
-  readonly passes: readonly Pass[];
-  readonly activations: readonly (readonly Activation[])[];
-  /** Which of the optional operands there are. */
-  readonly has: Readonly<Record<'lengths' | 'h' | 'c' | 'peepholes' | 'y' | 'lastH' | 'lastC', boolean>>;
-}
-
 /** Words of a thread's scratch memory before its states. */
 const localWords = ['direction', 'sequence', 'xStep', 'yStep'] as const;
 const LOCAL_BYTES = 64;
 /** Two states that take turns, the cell state or what the reset gate lets through, the update gate. */
 const STATES = 4;
 
-export const threadBytesOf = (sizes: Sizes): number =>
-  LOCAL_BYTES + STATES * 4 * Math.ceil(stateFloats(sizes) / 16) * 16;
+export const threadBytesOf = (shape: Recurrent): number =>
+  LOCAL_BYTES + STATES * 4 * Math.ceil(stateFloats(shape) / 16) * 16;
 
 /** Steps over the state before in a round; sums that hide the latency of a multiply-add. */
 const UNROLL = 4;
@@ -72,7 +68,7 @@ const argument = (name: (typeof argumentWords)[number]): number => 8 * argumentW
 const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const [gatesAt, yAt, stepsLeft, before, after, weightsAt, offset] = [r8, r9, r10, r12, r13, r14, r15];
 
-export function emitRecurrence(isWide: boolean, shape: Shape): Uint8Array {
+export function emitRecurrence(isWide: boolean, shape: Recurrent): Uint8Array {
   const v = new Vectors(new Assembler(), isWide);
   const { a } = v;
   a.imul(rdx, args, argument('threadBytes'));
@@ -112,7 +108,7 @@ function locate(
   a.add(to, args, argument(base));
 }
 
-function emitSequence(v: Vectors, shape: Shape, d: number, isReverse: boolean): void {
+function emitSequence(v: Vectors, shape: Recurrent, d: number, isReverse: boolean): void {
   const { a } = v;
   const { hidden, has, op } = shape;
   const bytes = 4 * stateFloats(shape);
@@ -175,7 +171,7 @@ function emitSequence(v: Vectors, shape: Shape, d: number, isReverse: boolean): 
   a.test(stepsLeft, stepsLeft);
   a.jz(done);
   a.bind(nextStep);
-  const first = 4 * d * directionFloats(shape.passes, shape, has.peepholes);
+  const first = 4 * d * directionFloats(shape);
   a.mov(weightsAt, args, argument('weights'));
   if (first > 0) a.addi(weightsAt, first);
   const passBytes = shape.passes.reduce((sum, pass) => sum + 4 * passFloats(pass, shape), 0);
@@ -221,7 +217,13 @@ function emitZeros(a: Assembler, copy: (to: Gpr, from: Gpr | undefined) => void)
 }
 
 /** The gates of a pass for one vector of the state after the other; `weightsAt` moves on. */
-function emitPass(v: Vectors, shape: Shape, activations: readonly Activation[], pass: Pass, places: Places): void {
+function emitPass(
+  v: Vectors,
+  shape: Recurrent,
+  activations: readonly Activation[],
+  pass: RecurrentPass,
+  places: Places,
+): void {
   const { a } = v;
   const { hidden } = shape;
   const gates = pass.gates.length;

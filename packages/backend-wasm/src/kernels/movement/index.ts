@@ -288,7 +288,7 @@ export const movement: readonly WasmKernel[] = /* @__PURE__ */ kernels();
 
 function kernels(): WasmKernel[] {
   return [
-    ...rearrangements.map(rearrangement),
+    ...rearrangements().map(rearrangement),
     constantOfShape,
     gather,
     gatherND,

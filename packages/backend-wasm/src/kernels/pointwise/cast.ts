@@ -40,7 +40,7 @@ const row = (of: string, T1: readonly DType[], T2: readonly DType[], lane: 4 | 8
   isScalar,
 });
 
-export const castOps: readonly Pointwise[] = [
+export const castOps = (): readonly Pointwise[] => [
   row('any32_f32', ['float32', ...ints], ['float32'], 4),
   row('any32_s32', ['float32', ...ints], ints, 4),
   row('s64_s32', ['int64'], ints, 8),

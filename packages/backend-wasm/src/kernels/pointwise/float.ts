@@ -57,7 +57,7 @@ function power({ inputs }: Call, constants: Constants): Variant | string {
   return { label: `${exponent}`, code };
 }
 
-export const floatOps: readonly Pointwise[] = [
+export const floatOps = (): readonly Pointwise[] => [
   activation('Relu', 2),
   activation('LeakyRelu', 4),
   activation('HardSigmoid', 4),

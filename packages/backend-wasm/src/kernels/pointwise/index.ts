@@ -121,5 +121,5 @@ function argsOf(recipe: Recipe, bound: WasmCall): number[] {
 }
 
 export const pointwise: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
-  [...floatOps, ...integerOps, ...logicOps, ...castOps].map((op) => row(op, isa)),
+  [...floatOps(), ...integerOps(), ...logicOps(), ...castOps()].map((op) => row(op, isa)),
 );

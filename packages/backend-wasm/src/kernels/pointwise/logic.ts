@@ -39,7 +39,7 @@ const choice = (of: string, T: readonly DType[], lane: Size): Pointwise => ({
   }),
 });
 
-export const logicOps: readonly Pointwise[] = [
+export const logicOps = (): readonly Pointwise[] => [
   logic('And', (v, x, [y]) => v.bin('v128_and', truth(v, x), truth(v, y!))),
   logic('Or', (v, x, [y]) => v.bin('v128_or', truth(v, x), truth(v, y!))),
   logic('Xor', (v, x, [y]) => v.bin('v128_xor', truth(v, x), truth(v, y!))),

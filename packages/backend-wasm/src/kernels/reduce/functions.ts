@@ -58,7 +58,7 @@ const integer = (op: string, name: Binary, initial: number, before?: (v: Vectors
 });
 const mean: Reduction['finish'] = (v, total, count) => v.div(total, count);
 
-export const reductions: readonly Reduction[] = [
+export const reductions = (): readonly Reduction[] => [
   float('ReduceSum', 2, [sum]),
   float('ReduceMean', 2, [sum], mean),
   float('GlobalAveragePool', 2, [sum], mean),

@@ -49,5 +49,5 @@ function row(reduction: Reduction, isa: Isa): WasmKernel {
 }
 
 export const reduce: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
-  reductions.map((each) => row(each, isa)),
+  reductions().map((each) => row(each, isa)),
 );

@@ -3,40 +3,41 @@
  * for each element of the state before, one vector for each gate. Behind a direction's passes its peepholes.
  */
 
-import type { Layer, Pass } from './cell.ts';
+import type { Recurrent, RecurrentPass } from './recurrent.ts';
 
-export interface Sizes {
-  readonly directions: number;
-  readonly hidden: number;
-  readonly lanes: number;
-}
+type Sizes = Pick<Recurrent, 'hidden' | 'lanes'>;
 
 const vectorsOf = ({ hidden, lanes }: Sizes): number => Math.ceil(hidden / lanes);
 
 /** Floats of a pass. */
-export const passFloats = (pass: Pass, sizes: Sizes): number =>
+export const passFloats = (pass: RecurrentPass, sizes: Sizes): number =>
   vectorsOf(sizes) * pass.gates.length * (sizes.hidden + 1) * sizes.lanes;
 
 /** Floats of a state, or of a peephole, in whole vectors. */
 export const stateFloats = (sizes: Sizes): number => vectorsOf(sizes) * sizes.lanes;
 
-export function directionFloats(passes: readonly Pass[], sizes: Sizes, hasPeepholes: boolean): number {
-  return passes.reduce((sum, pass) => sum + passFloats(pass, sizes), 0) + (hasPeepholes ? 3 * stateFloats(sizes) : 0);
+/** Floats of a direction. */
+export function directionFloats(shape: Recurrent): number {
+  const peepholes = shape.has.peepholes ? 3 * stateFloats(shape) : 0;
+  return shape.passes.reduce((sum, pass) => sum + passFloats(pass, shape), peepholes);
 }
 
-/** Packs into fresh memory, which is zero; yields after each vector of the state. */
+/**
+ * Packs `R`, `B` and `P`; behind them what `B` adds to the inputs' products. Yields after each vector of the state.
+ * @param memory all of it, which is zero: floats of all directions, and of all their gates; asked for anew after each pause
+ */
 export function* packRecurrence(
-  { gates }: Layer,
-  passes: readonly Pass[],
-  sizes: Sizes,
+  shape: Recurrent,
   [r, b, p]: readonly [Float32Array, Float32Array | undefined, Float32Array | undefined],
-  to: Float32Array,
+  memory: () => Float32Array,
 ): Generator<void, void> {
-  const { directions, hidden, lanes } = sizes;
+  const { directions, hidden, lanes, gates, passes } = shape;
+  const rows = gates * hidden;
   let write = 0;
   for (let d = 0; d < directions; d++) {
     for (const pass of passes) {
       for (let first = 0; first < hidden; first += lanes) {
+        const to = memory();
         const count = Math.min(lanes, hidden - first);
         for (const gate of pass.gates) {
           if (b) to.set(b.subarray((2 * d + 1) * gates * hidden + gate * hidden + first).subarray(0, count), write);
@@ -53,14 +54,16 @@ export function* packRecurrence(
       }
     }
     for (let which = 0; p && which < 3; which++) {
-      to.set(p.subarray((3 * d + which) * hidden, (3 * d + which + 1) * hidden), write);
-      write += stateFloats(sizes);
+      memory().set(p.subarray((3 * d + which) * hidden, (3 * d + which + 1) * hidden), write);
+      write += stateFloats(shape);
     }
   }
+  for (let d = 0; b && d < directions; d++)
+    memory().set(b.subarray(2 * d * rows, (2 * d + 1) * rows), write + d * rows);
 }
 
 /** `W` of `[directions, rows, inputs]` as one matrix of `[inputs, directions * rows]`. */
-export function turned(w: Float32Array, rows: number, inputs: number): Float32Array {
+export function inputWeights(w: Float32Array, rows: number, inputs: number): Float32Array {
   const matrix = new Float32Array(w.length);
   for (let row = 0; row < rows; row++) for (let i = 0; i < inputs; i++) matrix[i * rows + row] = w[row * inputs + i]!;
   return matrix;
