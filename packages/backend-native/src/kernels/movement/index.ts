@@ -340,7 +340,7 @@ const range: Row = {
 };
 
 const rows: readonly Row[] = [
-  ...rearrangements.map(rearrangement),
+  ...rearrangements().map(rearrangement),
   constantOfShape,
   gather,
   gatherND,
