@@ -76,7 +76,7 @@ const integers = (constants: Constants, i: number): number[] | undefined => {
   return tensor && Array.from(tensor.data as ArrayLike<number | bigint>, Number);
 };
 
-/** Says which of the inputs that must be constants are not. */
+/** Says which of the inputs that must be constants are not. @__NO_SIDE_EFFECTS__ */
 const needs =
   (...names: readonly (readonly [input: number, name: string])[]) =>
   ({ inputs }: Call, constants: Constants): string | undefined => {

@@ -149,6 +149,6 @@ async function prepare(
   };
 }
 
-export const recurrent: readonly WasmKernel[] = isas.flatMap((isa) =>
+export const recurrent: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
   Object.keys(recurrentLayers).map((op) => recurrentKernel(op, isa)),
 );
