@@ -84,6 +84,8 @@ const kinds: readonly Kind[] = [
   byGroup('int4', 'matmul_f32i_planes'),
   byGroup('bits3', 'matmul_f32i_planes', 0, 7),
   byGroup('bits2', 'matmul_f32i_planes', 0, 3),
+  ...[0.5, 0.7, 0.8].map((zeros) => byColumn(`bitmask8 ${100 * zeros} %`, 'matmul_f32i_bitmask', zeros)),
+  ...[0.5, 0.7, 0.8].map((zeros) => byGroup(`bitmask4 ${100 * zeros} %`, 'matmul_f32i_bitmask', zeros)),
   real('float32', 'matmul_f32_dense'),
   byColumn('wide8', 'matmul_f32i8_dense'),
   byGroup('wide4', 'matmul_f32i4_dense'),

@@ -1,7 +1,17 @@
 /** Products with weights of few bits, in sizes that the conformance tests do not have: chunks of K, many units, every granularity. */
 
 import { createJsBackend } from '@espalier/backend-js';
-import { type Call, createEvaluator, type DType, ESPALIER, type Node, onnxOps, Tensor } from '@espalier/core';
+import {
+  type Call,
+  createEvaluator,
+  type DType,
+  ESPALIER,
+  elements,
+  type Node,
+  onnxOps,
+  Tensor,
+  writeNibble,
+} from '@espalier/core';
 import { describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
 
@@ -36,6 +46,17 @@ function integers(type: DType, dims: readonly number[], seed: number, levels?: n
   return Tensor.fromBytes(type, Uint8Array.from(bytes), dims);
 }
 
+/** The same with zeros instead of some elements, and in the whole of the first rows. */
+function pruned(tensor: Tensor, zeros = 0): Tensor {
+  if (zeros === 0) return tensor;
+  const kept = numbers(tensor.size, 11, 1000).map((x, i) => x >= 1000 * zeros && i > 8 * tensor.dims[1]!);
+  const own = elements(tensor).map((x, i) => (kept[i] ? (x as number) : 0));
+  if (!tensor.type.endsWith('4')) return new Tensor(tensor.type, own, tensor.dims);
+  const bytes = new Uint8Array(Math.ceil(own.length / 2));
+  for (const [i, x] of own.entries()) writeNibble(bytes, i, x);
+  return Tensor.fromBytes(tensor.type, bytes, tensor.dims);
+}
+
 interface Weights {
   readonly type: DType;
   readonly k: number;
@@ -46,6 +67,8 @@ interface Weights {
   readonly hasZero: boolean;
   /** How many levels of int8 there are, from -3 on; all where absent. */
   readonly levels?: number;
+  /** Share of weights that are zero at least. */
+  readonly zeros?: number;
 }
 
 /** Each kernel that takes the weights, against the scalar backend; how many there are. */
@@ -66,12 +89,12 @@ async function compare(backend: NativeBackend, weights: Weights, rows: number[])
 async function compareKernel(
   backend: NativeBackend,
   kernel: NativeBackend['kernels'][number],
-  { type, k, n, axis, block, dims, hasZero, levels }: Weights,
+  { type, k, n, axis, block, dims, hasZero, levels, zeros }: Weights,
   rows: number[],
 ): Promise<boolean> {
   const attrs = { axis, block_size: block };
   const weights = [
-    integers(type, [k, n], k + n, levels),
+    pruned(integers(type, [k, n], k + n, levels), zeros),
     floats(dims, 7, 0.01, 0.02),
     ...(hasZero ? [integers(type, dims, 9, levels)] : []),
   ];
@@ -156,6 +179,25 @@ describe.skipIf(masks.length === 0)('products with weights of few bits', () => {
           await compare(backend, { ...base, axis: 1, block: 0, dims: [n], hasZero: true }, [1, 6]);
           await compare(backend, { ...base, axis: 0, block: 32, dims: [6, n], hasZero: levels === 8 }, [1, 2, 7]);
           await compare(backend, { ...base, axis: 0, block: 0, dims: [k], hasZero: true }, [1, 4]);
+        }
+      });
+
+      it('leaves out zeros', async () => {
+        const { features } = backend;
+        const kernels = 1 + Number(features.has('avx512-vnni')) + Number(features.has('avx512-vbmi2'));
+        for (const zeros of [0.3, 0.8, 1]) {
+          const [k, n] = [177, 37];
+          const base = { k, n, zeros, hasZero: false } as const;
+          const grouped = { ...base, axis: 0, block: 48, dims: [4, n] };
+          expect(await compare(backend, { ...base, type: 'int8', axis: 1, block: 0, dims: [n] }, [1, 6])).toBe(kernels);
+          expect(await compare(backend, { ...base, type: 'uint8', axis: 0, block: 0, dims: [k] }, [1, 3])).toBe(
+            kernels,
+          );
+          expect(await compare(backend, { ...grouped, type: 'int4' }, [1, 2, 7])).toBe(kernels);
+          expect(await compare(backend, { ...grouped, type: 'int8', levels: 7 }, [1, 4])).toBe(kernels);
+          expect(await compare(backend, { ...base, type: 'uint4', axis: 1, block: 0, dims: [n] }, [0, 1, 5])).toBe(
+            kernels,
+          );
         }
       });
 

@@ -1,165 +1,208 @@
 /** Products of float32 by weights of few bits, added up in integers. */
 
-import {
-  bindShape,
-  type Call,
-  type Constants,
-  ESPALIER,
-  isRejection,
-  runGenerator,
-  Slicer,
-  sizeOf,
-} from '@espalier/core';
-import { geometry, partition } from '@espalier/lowering';
+import { type Call, type Constants, ESPALIER, isRejection, type Rejection, runGenerator, Slicer } from '@espalier/core';
 import { Assembler } from '@espalier/x64';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
-import type { NativeCall, NativeProgram } from '../../program.ts';
+import type { NativeBuffer } from '../../memory.ts';
+import type { NativeProgram } from '../../program.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
 import { quantizedMatrix } from '../matmul/quantized.ts';
 import { rowwise } from '../matmul_sparse/common.ts';
 import { unitRows } from '../row.ts';
+import { bitmask, bitmaskBytes, OVERREAD, storedBits, writeBitmask } from './bitmask.ts';
 import { emitFixed, fixedBytes, fixedWords } from './fixed.ts';
-import { argumentWords, BLOCK_ROWS, COLUMNS, emitFrame, THREAD_BYTES } from './frame.ts';
+import { BLOCK_ROWS, COLUMNS, emitFrame } from './frame.ts';
 import { columnsLayout, groupsOf, type Levels, levelsOf, paddedDepth, spanLayout } from './layout.ts';
-import { packPanels, rowParameters, unpacked, writePlanes } from './pack.ts';
-import { emitProduct, planes } from './planes.ts';
+import { type Place, packPanels, rowParameters, unpacked, writePlanes } from './pack.ts';
+import { planes } from './planes.ts';
+import { type Bricks, emitProduct } from './product.ts';
+import { heightsOf, packedInputs, programOf, rowsOf, sizesOf } from './program.ts';
 
-/** Bytes of a panel whose bricks are all stored. */
-function panelBytes(levels: Levels): number {
-  const { bricks } = spanLayout(levels);
-  const spans = groupsOf(levels).flatMap(({ times, spans }) => spans.map((each) => times * each.times));
-  const count = spans.reduce((sum, times) => sum + times, 0);
-  return columnsLayout(levels).bytes + count * bricks + (paddedDepth(levels) * COLUMNS * levels.bits) / 8;
+/** A way to store levels. */
+interface Storage {
+  readonly name: string;
+  readonly format?: NativeKernel['format'];
+  readonly requires: NativeKernel['requires'];
+  /** Why levels are not to be stored so. */
+  refuses(levels: Levels): Rejection | undefined;
+  /** Bytes of all bricks, at most. */
+  bytes(levels: Levels): number;
+  /** Bytes behind all panels that are read too. */
+  readonly overread: number;
+  /** Whether panels differ in size; where each begins is told before the first then. */
+  readonly hasTable: boolean;
+  /** What decoding a vector of 64 weights takes, in products of vectors. */
+  decoding(levels: Levels): number;
+  bricks(levels: Levels): Bricks;
+  write(levels: Levels, weights: Uint8Array, to: Uint8Array): (at: number, place: Place) => number;
 }
 
 const panelsOf = ({ n }: Pick<Levels, 'n'>): number => Math.ceil(n / COLUMNS);
+/** Elements of all bricks. */
+const stored = (levels: Levels): number => paddedDepth(levels) * panelsOf(levels) * COLUMNS;
 
-/** What a vector of weights takes beside its products, in products of vectors: by bits. */
-const DECODING = { 2: 1, 3: 2, 4: 1, 8: 0.3 } as const;
+const PLANES = { 2: 1, 3: 2, 4: 1, 8: 0.3 } as const;
+const allStored: Storage = {
+  name: 'planes',
+  requires: ['avx512', 'avx512-vnni'],
+  refuses: () => undefined,
+  bytes: (levels) => (stored(levels) * levels.bits) / 8,
+  ...{ overread: 0, hasTable: false },
+  decoding: ({ bits }) => PLANES[bits],
+  bricks: (levels) => planes(levels, packedBytes(allStored, levels) / panelsOf(levels)),
+  write: writePlanes,
+};
+
+/** Weights of which more than this share is not zero take no less memory so. */
+const MOST_DENSITY = 0.8;
+
+const nonzerosStored: Storage = {
+  name: 'bitmask',
+  format: { name: 'bitmask', levels: [{ kind: 'dense' }, { kind: 'bitmask' }] },
+  requires: ['avx512', 'avx512-vnni', 'avx512-vbmi2'],
+  refuses({ k, n, zero, nonzeros }) {
+    if (zero === 'many') return { reason: 'zero points differ' };
+    return nonzeros > MOST_DENSITY * k * n ? { reason: 'hardly any of its weights is zero' } : undefined;
+  },
+  bytes: (levels) => Math.ceil(bitmaskBytes(levels, stored(levels), levels.nonzeros)),
+  ...{ overread: OVERREAD, hasTable: true },
+  decoding: (levels) => (storedBits(levels) === 8 ? 2.5 : 3.5),
+  bricks: bitmask,
+  write: writeBitmask,
+};
+
 /** What it takes to make a number a fixed-point one, in multiply-adds of bytes. */
 const FIXING = 48;
 
-const planesKernel: NativeKernel = {
-  name: 'matmul_f32i_planes_4x16__avx512vnni',
-  op: 'DequantizeMatMul',
-  domain: ESPALIER,
-  requires: ['avx512', 'avx512-vnni'],
-  types: { T: ['float32'], W: ['int8', 'uint8', 'int4', 'uint4'] },
-  fuses,
-  work(call, at, constants) {
-    const epilogue = rowwise(call, 1);
-    if (isRejection(epilogue)) return epilogue;
-    const levels = levelsOf(call, constants);
-    if ('reason' in levels) return levels;
-    const { k, n, bits } = levels;
-    const resident = panelsOf(levels) * panelBytes(levels);
-    const rows = sizeOf(bindShape(call.outputs[0]!.shape, at)) / n;
-    const operands = epilogue.operands.reduce((sum, o) => sum + sizeOf(bindShape(call.inputs[o.input]!.shape, at)), 0);
-    const blocks = Math.ceil(rows / BLOCK_ROWS);
-    return {
-      macs: rows * n * k,
-      bytes: 4 * (rows * (k + n) + operands) + resident,
-      resident,
-      dots: (3 * rows + DECODING[bits] * blocks) * paddedDepth(levels) * panelsOf(levels) * COLUMNS,
-      fixed: rows * k,
-    };
-  },
-  law: ({ dots, fixed, resident }, rates) =>
-    2 * rates['call']! +
-    (FIXING * fixed!) / (rates['dot']! * rates['threads']!) +
-    Math.max(dots! / rates['dot']!, resident! / rates['bytes']!) / rates['threads']!,
-  prepare,
-};
+/** Bytes of a panel but for its bricks. */
+function parameterBytes(levels: Levels): number {
+  const spans = groupsOf(levels).flatMap(({ times, spans }) => spans.map((each) => times * each.times));
+  return columnsLayout(levels).bytes + spans.reduce((sum, times) => sum + times, 0) * spanLayout(levels).bricks;
+}
 
-async function prepare(call: Call, constants: Constants, engine: Engine): Promise<NativeProgram> {
-  const levels = levelsOf(call, constants) as Levels;
-  const epilogue = rowwise(call, 1) as Epilogue;
-  const { tensor } = constants[1]!;
-  const { k, n } = levels;
-  const slicer = new Slicer();
-  const matrix = quantizedMatrix(call, constants);
-  const weights = engine.memory.allocLasting(panelsOf(levels) * panelBytes(levels));
-  const bytes = await runGenerator(unpacked(tensor, levels.least), slicer);
-  await runGenerator(packPanels(levels, matrix, weights.view, writePlanes(levels, bytes, weights.view)), slicer);
-  const pitch = fixedBytes(paddedDepth(levels));
-  const code = sharedCode(engine.addon, emitAll, levels, epilogue, heightsOf(call), pitch);
-  const parameters = levels.scales === 'row' ? rowParameters(levels, matrix) : undefined;
-  const scaleBytes = parameters ? Math.ceil(parameters.scales.byteLength / 64) * 64 : 0;
-  const ofRows = engine.memory.allocLasting(parameters ? scaleBytes + parameters.zeros.byteLength : 0);
-  if (parameters) {
-    ofRows.view.set(new Uint8Array(parameters.scales.buffer));
-    ofRows.view.set(parameters.zeros, scaleBytes);
-  }
-  const others = epilogue.operands.map(({ input }) => input);
-  const rowsOf = ({ outputs }: Pick<NativeCall, 'outputs'>): number => sizeOf(outputs[0]!.dims) / n;
-  const cutOf = (bound: Pick<NativeCall, 'outputs' | 'threads'>) =>
-    partition({ m: rowsOf(bound), n, k, batch: 1 }, BLOCK_ROWS, COLUMNS, bound.threads);
-  const fixedAt = ({ threads }: Pick<NativeCall, 'threads'>): number => threads * THREAD_BYTES;
+const packedBytes = (storage: Storage, levels: Levels): number =>
+  panelsOf(levels) * parameterBytes(levels) + storage.bytes(levels);
+
+function kernelOf(storage: Storage): NativeKernel {
+  const levelsFor = (call: Call, constants: Constants): Levels | Rejection => {
+    const levels = levelsOf(call, constants);
+    return 'reason' in levels ? levels : (storage.refuses(levels) ?? levels);
+  };
   return {
-    resident: code.bytes + weights.bytes + ofRows.bytes,
-    packed: [1, 2, 3].filter((i) => constants[i]),
-    scratch: (bound) => fixedAt(bound) + rowsOf(bound) * pitch,
-    phases: [
-      {
-        code: code.addresses[0]!,
-        units: (bound) => Math.ceil(rowsOf(bound) / unitRows(rowsOf(bound), k, bound.threads)),
-        args(bound) {
-          const words: Record<(typeof fixedWords)[number], number> = {
-            ...{ rows: rowsOf(bound), rowsPerUnit: unitRows(rowsOf(bound), k, bound.threads) },
-            ...{ from: bound.inputs[0]!.address, to: bound.scratch + fixedAt(bound) },
-            ...{ scales: ofRows.address, zeros: ofRows.address + scaleBytes },
-          };
-          return fixedWords.map((name) => words[name]);
-        },
-      },
-      {
-        code: code.addresses[1]!,
-        units: (bound) => (rowsOf(bound) > 0 ? cutOf(bound).units : 0),
-        args(bound) {
-          const { inputs, outputs, scratch } = bound;
-          const operands = others.map((input) => inputs[input]!);
-          const operandDims = operands.map(({ dims }) => dims);
-          const { rowSteps } = geometry(inputs[0]!.dims, [k, n], outputs[0]!.dims, operandDims);
-          const words = {
-            ...cutOf(bound),
-            ...{ scratch, weights: weights.address, a: scratch + fixedAt(bound), c: outputs[0]!.address },
-          };
-          const bytes = operands.map(({ dtype }) => (dtype === 'float32' ? 4 : 1));
-          return [
-            ...argumentWords.map((name) => words[name]),
-            ...operands.flatMap(({ address }, i) => [address, bytes[i]! * rowSteps[i]!]),
-          ];
-        },
-      },
-    ],
-    dispose() {
-      code.dispose();
-      engine.memory.free(weights);
-      engine.memory.free(ofRows);
+    name: `matmul_f32i_${storage.name}_${BLOCK_ROWS}x${COLUMNS}__avx512vnni`,
+    op: 'DequantizeMatMul',
+    domain: ESPALIER,
+    requires: storage.requires!,
+    types: { T: ['float32'], W: ['int8', 'uint8', 'int4', 'uint4'] },
+    fuses,
+    ...(storage.format ? { format: storage.format } : {}),
+    work(call, at, constants) {
+      const epilogue = rowwise(call, 1);
+      if (isRejection(epilogue)) return epilogue;
+      const levels = levelsFor(call, constants);
+      if ('reason' in levels) return levels;
+      const { k, n } = levels;
+      const resident = packedBytes(storage, levels);
+      const { rows, operands } = sizesOf(call, at, n, epilogue);
+      const blocks = Math.ceil(rows / BLOCK_ROWS);
+      return {
+        macs: rows * n * k,
+        bytes: 4 * (rows * (k + n) + operands) + resident,
+        resident,
+        dots: (3 * rows + storage.decoding(levels) * blocks) * stored(levels),
+        fixed: rows * k,
+      };
     },
+    law: ({ dots, fixed, resident }, rates) =>
+      2 * rates['call']! +
+      (FIXING * fixed!) / (rates['dot']! * rates['threads']!) +
+      Math.max(dots! / rates['dot']!, resident! / rates['bytes']!) / rates['threads']!,
+    prepare: (call, constants, engine) =>
+      prepare(storage, levelsOf(call, constants) as Levels, call, constants, engine),
   };
 }
 
-/** Numbers of rows that a block may have. */
-function heightsOf({ outputs }: Call): readonly number[] {
-  const lead = outputs[0]!.shape.slice(0, -1);
-  const all = Array.from({ length: BLOCK_ROWS }, (_, i) => i + 1);
-  if (!lead.every((d): d is number => typeof d === 'number')) return all;
-  const rows = Math.max(1, sizeOf(lead));
-  const blocks = Math.ceil(rows / BLOCK_ROWS);
-  return [...new Set([Math.floor(rows / blocks), Math.ceil(rows / blocks)])];
+async function prepare(
+  storage: Storage,
+  levels: Levels,
+  call: Call,
+  constants: Constants,
+  engine: Engine,
+): Promise<NativeProgram> {
+  const epilogue = rowwise(call, 1) as Epilogue;
+  const { k, n, least } = levels;
+  const slicer = new Slicer();
+  const matrix = quantizedMatrix(call, constants);
+  const tableBytes = storage.hasTable ? Math.ceil(panelsOf(levels) / 8) * 64 : 0;
+  const weights = engine.memory.allocLasting(tableBytes + packedBytes(storage, levels) + storage.overread);
+  const panels = weights.view.subarray(tableBytes);
+  const elements = await runGenerator(unpacked(constants[1]!.tensor, least), slicer);
+  const starts = await runGenerator(
+    packPanels(levels, matrix, panels, storage.write(levels, elements, panels)),
+    slicer,
+  );
+  if (storage.hasTable) {
+    const table = new BigUint64Array(weights.view.buffer, weights.view.byteOffset, starts.length);
+    table.set(starts.map((start) => BigInt(tableBytes + start)));
+  }
+  const pitch = fixedBytes(paddedDepth(levels));
+  // Layers that differ in no more than their elements have the same code.
+  const alike = { ...levels, least: 0, nonzeros: 0 };
+  const code = sharedCode(engine.addon, emitAll, storage, alike, epilogue, heightsOf(call), pitch);
+  const { buffer: ofRows, zerosAt } = parametersOfRows(levels, matrix, engine);
+  return programOf(
+    {
+      ...{ k, n, epilogue, code, entry: 1, weights, owned: [ofRows], packed: packedInputs(constants, 1, 2, 3) },
+      ready: {
+        pitch,
+        phase: (to) => ({
+          code: code.addresses[0]!,
+          units: (bound) => Math.ceil(rowsOf(bound, n) / unitRows(rowsOf(bound, n), k, bound.threads)),
+          args(bound) {
+            const rows = rowsOf(bound, n);
+            const words: Record<(typeof fixedWords)[number], number> = {
+              ...{ rows, rowsPerUnit: unitRows(rows, k, bound.threads), from: bound.inputs[0]!.address, to: to(bound) },
+              ...{ scales: ofRows.address, zeros: ofRows.address + zerosAt },
+            };
+            return fixedWords.map((name) => words[name]);
+          },
+        }),
+      },
+    },
+    engine,
+  );
 }
 
-function emitAll(levels: Levels, epilogue: Epilogue, heights: readonly number[], pitch: number): readonly Uint8Array[] {
+/** Of rows of B, where they have any. */
+function parametersOfRows(
+  levels: Levels,
+  matrix: Parameters<typeof rowParameters>[1],
+  { memory }: Engine,
+): { buffer: NativeBuffer; zerosAt: number } {
+  if (levels.scales !== 'row') return { buffer: memory.allocLasting(0), zerosAt: 0 };
+  const { scales, zeros } = rowParameters(levels, matrix);
+  const buffer = memory.allocLasting(scales.byteLength + zeros.byteLength);
+  buffer.view.set(new Uint8Array(scales.buffer));
+  buffer.view.set(zeros, scales.byteLength);
+  return { buffer, zerosAt: scales.byteLength };
+}
+
+function emitAll(
+  { bricks }: Storage,
+  levels: Levels,
+  epilogue: Epilogue,
+  heights: readonly number[],
+  pitch: number,
+): readonly Uint8Array[] {
   const a = new Assembler();
-  const bricks = planes(levels);
+  const own = bricks(levels);
   emitFrame(a, {
     ...{ n: levels.n, pitch, heights, epilogue },
-    product: (_, rows, sum) => emitProduct(a, levels, bricks, [pitch, panelBytes(levels)], rows, sum),
+    product: (_, rows, sum) => emitProduct(a, levels, own, pitch, rows, sum),
   });
   return [emitFixed(levels, pitch), a.finish().slice()];
 }
 
-export const fixedPoint: readonly NativeKernel[] = [planesKernel];
+export const fixedPoint: readonly NativeKernel[] = [allStored, nonzerosStored].map(kernelOf);

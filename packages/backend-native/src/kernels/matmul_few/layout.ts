@@ -31,6 +31,8 @@ export interface Levels {
   readonly scales: 'column' | 'row' | 'group';
   /** Rows of K that share a scale; `k` where scales are not by groups. */
   readonly group: number;
+  /** Levels that are not the first zero point. */
+  readonly nonzeros: number;
   /** Zero points, from `least` on: one for all, or as many as there are scales. */
   readonly zero: number | 'many';
   /** Scales of groups in 16 bits, where that loses nothing. */
@@ -47,48 +49,47 @@ export function levelsOf(call: Call, constants: Constants): Levels | Rejection {
   if (isRow && !(call.attrs['axis'] !== 1 && call.attrs['axis'] !== -1 && call.attrs['block_size'] === 0))
     return { reason: 'scales differ along rows and columns' };
   const zeros = zero ? (elements(zero) as number[]) : [0];
-  const range = rangeOf(b!);
-  const least = zeros.reduce((x, y) => Math.min(x, y), range.least);
-  const span = zeros.reduce((x, y) => Math.max(x, y), range.most) - least;
+  const histogram = histogramOf(b!);
+  const all = [...histogram.keys(), ...new Set(zeros)];
+  const least = Math.min(...all);
+  const span = Math.max(...all) - least;
   const scales = isRow ? 'row' : group < k ? 'group' : 'column';
   return {
     ...{ k, n: b!.dims[1]!, least, scales },
     bits: span < 4 ? 2 : span < 8 ? 3 : span < 16 ? 4 : 8,
     group: isRow ? k : group,
+    nonzeros: b!.size - (histogram.get(zeros[0]!) ?? 0),
     zero: zeros.every((z) => z === zeros[0]) ? zeros[0]! - least : 'many',
     isHalf: scales === 'group' && isHalf(scale!),
   };
 }
 
-const ranges = new WeakMap<Tensor, { readonly least: number; readonly most: number }>();
+const histograms = new WeakMap<Tensor, ReadonlyMap<number, number>>();
 
-/** The levels that there are. */
-function rangeOf(tensor: Tensor): { readonly least: number; readonly most: number } {
-  let found = ranges.get(tensor);
+/** Which levels there are, and how often; found once. */
+function histogramOf(tensor: Tensor): ReadonlyMap<number, number> {
+  let found = histograms.get(tensor);
   if (!found) {
-    let [least, most] = [255, -128];
-    const seen = seenBytes(tensor.bytes);
-    const isNibble = tensor.type.endsWith('4');
-    const isSigned = tensor.type.startsWith('int');
-    const note = (bits: number, width: number): void => {
-      const value = isSigned && bits >> (width - 1) ? bits - (1 << width) : bits;
-      [least, most] = [Math.min(least, value), Math.max(most, value)];
+    const { bytes, type, size } = tensor;
+    const bits = type.endsWith('4') ? 4 : 8;
+    const counts = new Uint32Array(256);
+    for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++;
+    const levels = new Map<number, number>();
+    const note = (word: number, count: number): void => {
+      const level = type.startsWith('int') && word >> (bits - 1) ? word - (1 << bits) : word;
+      levels.set(level, (levels.get(level) ?? 0) + count);
     };
-    for (let byte = 0; byte < 256; byte++) {
-      if (!seen[byte]) continue;
-      if (!isNibble) note(byte, 8);
-      else for (const bits of [byte & 15, byte >> 4]) note(bits, 4);
+    for (const [byte, count] of counts.entries()) {
+      if (count === 0) continue;
+      note(byte & (2 ** bits - 1), count);
+      if (bits === 4) note(byte >> 4, count);
     }
-    found = { least, most };
-    ranges.set(tensor, found);
+    // Half of the last byte may be nobody's.
+    if (bits === 4 && size % 2 > 0) note(bytes.at(-1)! >> 4, -1);
+    found = levels;
+    histograms.set(tensor, found);
   }
   return found;
-}
-
-function seenBytes(bytes: Uint8Array): Uint8Array {
-  const seen = new Uint8Array(256);
-  for (let i = 0; i < bytes.length; i++) seen[bytes[i]!] = 1;
-  return seen;
 }
 
 const halves = new WeakMap<Tensor, boolean>();

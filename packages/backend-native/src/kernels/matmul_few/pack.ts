@@ -44,7 +44,7 @@ function writeParameters(
 /**
  * Packs into fresh memory, which is zero; yields after each panel.
  * @param bricks writes those of a span (rows of K from `first` on, `columns` columns from `column` on), and says how many bytes they take
- * @returns where each panel begins, and where they end
+ * @returns where each panel begins
  */
 export function* packPanels(
   levels: Levels,
@@ -68,7 +68,7 @@ export function* packPanels(
     });
     yield;
   }
-  return [...starts, at];
+  return starts;
 }
 
 /** Where in the matrix a span of a panel is. */
