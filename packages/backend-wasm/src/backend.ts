@@ -7,6 +7,7 @@ import type { WasmKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
+import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
@@ -25,6 +26,7 @@ export type WasmBackend = Backend<WasmBuffer, WasmProgram>;
 const table = (): readonly WasmKernel[] => [
   ...matmul,
   ...matmulSparse,
+  ...matmulInt8,
   ...attention,
   ...convolution,
   ...windows,

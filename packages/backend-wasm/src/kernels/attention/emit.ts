@@ -41,7 +41,7 @@ export type PlainWord = (typeof plainWords)[number];
 
 export function emitAttention(module: ModuleBuilder, variant: Variant): Body {
   const turn = emitTurn(module);
-  const shape = { isRelaxed: variant.isRelaxed, vectors: VECTORS, k: null };
+  const shape = { isRelaxed: variant.isRelaxed, of: 'f32', vectors: VECTORS, k: null } as const;
   const scoreTiles = emitTiles(module, { ...shape, inRows: false }, ROWS);
   const valueTiles = emitTiles(module, { ...shape, inRows: true }, ROWS);
   const shareOf = emitShares(module, variant);

@@ -81,6 +81,7 @@ async function prepare(name: string, isa: Isa, call: Call, constants: Constants,
   const product: Product = {
     ...TILE,
     isRelaxed: isa.isRelaxed,
+    of: 'f32',
     k: channels * taps,
     inRows: false,
     made: channels * taps,

@@ -1,6 +1,6 @@
 /** Emits products: units of blocks of rows and panels of columns, tile by tile. */
 
-import type { Func, Local, ModuleBuilder } from '@espalier/wasm';
+import type { Func, Local, ModuleBuilder, Value } from '@espalier/wasm';
 import type { Body } from '../../code.ts';
 import { type Expr, type V128, Vectors } from '../../vectors.ts';
 import { forEach, keep, limit, WORD, wordsAt } from '../arguments.ts';
@@ -142,8 +142,8 @@ export function emitProduct(module: ModuleBuilder, product: Product, make?: Make
   };
 }
 
-/** The steps of the epilogue on a tile, and where its columns go: tile, result, rows, columns, bytes of its rows, operands, their row steps. */
-function emitFinish(module: ModuleBuilder, { isRelaxed, vectors, steps, operands }: Product): Func {
+/** The steps of the epilogue on a tile, as float32 where there are any, and where its columns go: tile, result, rows, columns, bytes of its rows, operands, their row steps. */
+function emitFinish(module: ModuleBuilder, { isRelaxed, of, vectors, steps, operands }: Product): Func {
   const params = new Array<'i32'>(5 + 2 * operands.length).fill('i32');
   return module.func(params, undefined, (f, ...locals) => {
     const [tile, to, rows, columns, pitch, ...rest] = locals as Local<'i32'>[];
@@ -161,11 +161,12 @@ function emitFinish(module: ModuleBuilder, { isRelaxed, vectors, steps, operands
             ? () => f.v128_load(place.get(), 16 * i)
             : () => f.v128_load32_splat(place.get());
         };
+        const sum = (): Value<'v128'> => f.v128_load(tile!.get(), 16 * i);
         results.push(
           doSteps(
             v,
             steps,
-            v.keep(() => f.v128_load(tile!.get(), 16 * i)),
+            v.keep(of === 'f32' || steps.length === 0 ? sum : v.un('f32x4_convert_i32x4_s', sum)),
             load,
           ),
         );

@@ -124,6 +124,7 @@ async function prepare(
     ...TILE,
     ...epilogue,
     isRelaxed: isa.isRelaxed,
+    of: 'f32',
     k: knownDepth(call),
     inRows: kind.packed.length === 0,
     made: source?.k ?? 0,

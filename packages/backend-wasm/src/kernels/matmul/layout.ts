@@ -3,6 +3,7 @@
 import type { Geometry, Partition } from '@espalier/lowering';
 import { WORD } from '../arguments.ts';
 import { type Product, threadBytes, words } from './emit.ts';
+import { vectorBytes } from './tile.ts';
 
 /** The largest register tile: all that 15 registers hold beside an element of A and a row of the panel. */
 export const TILE = { rows: 6, vectors: 2 } as const;
@@ -28,7 +29,7 @@ export function productArgs(
     ...cut,
     ...{ scratch, k, batch, threadBytes: threadBytes(product), aRow: 4 * k, cRow: 4 * n },
     bRow: 4 * (product.inRows ? n : WIDTH),
-    bPanel: 4 * WIDTH * (product.inRows ? 1 : k),
+    bPanel: product.inRows ? 4 * WIDTH : vectorBytes(product) * product.vectors * k,
     panelArguments: WORD * (words.length + rowSteps.length + matrices.length),
   };
   return [...words.map((name) => values[name]), ...rowSteps.map((step) => 4 * step), ...matrices, ...more];

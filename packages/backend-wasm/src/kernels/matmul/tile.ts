@@ -6,6 +6,8 @@ import { advance, keep, repeat } from '../arguments.ts';
 
 export interface TileShape {
   readonly isRelaxed: boolean;
+  /** An element of K: a float32, or two integers of 16 bits, which the panel holds as they are or in 8 bits. */
+  readonly of: 'f32' | 'i16' | 'i8';
   /** Vectors of a panel. */
   readonly vectors: number;
   /** Where it is known: rows of A are next to each other then. */
@@ -20,9 +22,21 @@ export type Tile = Func<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32
 /** Steps along K of a round of the main loop. */
 const UNROLL = 4;
 
+/** Bytes of a vector of a panel. */
+export const vectorBytes = ({ of }: Pick<TileShape, 'of'>): number => (of === 'i8' ? 8 : 16);
+
+/** A vector of a panel, as it is multiplied. */
+const loadPanel = (f: FunctionBuilder, { of }: TileShape, pointer: Local<'i32'>, offset: number) =>
+  of === 'i8' ? f.v128_load8x8_s(pointer.get(), offset) : f.v128_load(pointer.get(), offset);
+
+/** `sum + x y` */
+const multiplyAdd = (v: Vectors, { of }: TileShape, x: Expr, y: Expr, sum: Expr): Expr =>
+  of === 'f32' ? v.madd(x, y, sum) : v.bin('i32x4_add', sum, v.bin('i32x4_dot_i16x8_s', x, y));
+
 /** The product of `rows` rows. */
 function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
   const { vectors, isRelaxed, inRows } = shape;
+  const bytes = vectorBytes(shape);
   return module.func(
     ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'],
     undefined,
@@ -36,8 +50,10 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
       const left = f.local('i32');
       left.set(shape.k === null ? depth.get() : f.i32_const(shape.k));
       const panelOf = (u: number): V128[] => {
-        const offset = inRows ? 0 : 16 * vectors * u;
-        const loaded = Array.from({ length: vectors }, (_, i) => v.keep(() => f.v128_load(b.get(), offset + 16 * i)));
+        const offset = inRows ? 0 : bytes * vectors * u;
+        const loaded = Array.from({ length: vectors }, (_, i) =>
+          v.keep(() => loadPanel(f, shape, b, offset + bytes * i)),
+        );
         if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
         return loaded;
       };
@@ -49,7 +65,7 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
           const panel = panelOf(u);
           for (const [r, sum] of sets[u % sets.length]!.entries()) {
             const x = elementOf(r, u);
-            for (const [i, each] of sum.entries()) v.set(each, v.madd(x, panel[i]!, each));
+            for (const [i, each] of sum.entries()) v.set(each, multiplyAdd(v, shape, x, panel[i]!, each));
           }
         }
       };
@@ -65,7 +81,7 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
         });
         const panels = rowsOfB.map((pointer, u) =>
           Array.from({ length: vectors }, (_, i) =>
-            v.once(() => f.v128_load(pointer.get(), (inRows ? 0 : 16 * vectors * u) + 16 * i)),
+            v.once(() => loadPanel(f, shape, pointer, (inRows ? 0 : bytes * vectors * u) + bytes * i)),
           ),
         );
         for (const [r, sum] of sums.entries()) {
@@ -75,20 +91,21 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
           for (const [i, each] of sum.entries())
             v.set(
               each,
-              panels.reduce<Expr>((before, panel, u) => v.madd(elements[u]!, panel[i]!, before), each),
+              panels.reduce<Expr>((before, panel, u) => multiplyAdd(v, shape, elements[u]!, panel[i]!, before), each),
             );
         }
       };
       const step = (count: number): void => {
-        (isRelaxed || sets.length > 1 ? byDepth : bySum)(count);
-        if (!inRows) advance(f, b, 16 * vectors * count);
+        ((isRelaxed && shape.of === 'f32') || sets.length > 1 ? byDepth : bySum)(count);
+        if (!inRows) advance(f, b, bytes * vectors * count);
         for (const pointer of new Set(row.pointers)) advance(f, pointer, 4 * count);
       };
       repeat(f, left, UNROLL, () => step(UNROLL));
       if (shape.k === null || shape.k % UNROLL > 0) repeat(f, left, 1, () => step(1));
       for (const others of sets.slice(1))
         for (const [r, sum] of sums.entries())
-          for (const [i, each] of sum.entries()) v.set(each, v.add(each, others[r]![i]!));
+          for (const [i, each] of sum.entries())
+            v.set(each, v.bin(shape.of === 'f32' ? 'f32x4_add' : 'i32x4_add', each, others[r]![i]!));
       for (const [r, sum] of sums.entries()) {
         if (r > 0) c.set(f.i32_add(c.get(), cRow.get()));
         for (const [i, each] of sum.entries()) f.v128_store(c.get(), each.get(), 16 * i);
