@@ -2,15 +2,13 @@
 
 /** Columns of a group at most: a register of sums each, and four for lines of A. */
 export const MOST_COLUMNS = 28;
-/** Bytes of code for a nonzero, and how many a chunk may have so that it stays in the first-level cache. */
+/** Bytes of code for a nonzero, and how many may take turns at a tile so that they stay in the first-level cache. */
 export const NONZERO_BYTES = 10;
-const CHUNK_BYTES = 22_000;
-/** Rows of a chunk at most: lines of A between them stay in the second-level cache. */
+const CODE_BYTES = 22_000;
+/** Rows of a chunk: lines of A that stay in the first-level cache while several groups take turns at them, and that many more do in the second. */
+const NEAR_ROWS = 384;
 const MOST_ROWS = 768;
-/** Where so few nonzeros share a line of A, several groups take turns at fewer lines, which then stay in the first-level cache. */
-const THIN = 0.07;
-const THIN_ROWS = 384;
-const THIN_GROUPS = 8;
+const MOST_TOGETHER = 8;
 
 /** Columns that are stored together; units begin at a multiple of them. */
 const BLOCK = 16;
@@ -35,15 +33,17 @@ export interface Cut {
 /** @param mostColumns of a group */
 export function cutOf(k: number, n: number, nonzeros: number, mostColumns = MOST_COLUMNS): Cut {
   const density = nonzeros / Math.max(1, k * n);
-  const isThin = density < THIN;
-  const most = isThin ? THIN_ROWS : Math.min(MOST_ROWS, CHUNK_BYTES / (NONZERO_BYTES * mostColumns * density));
+  const chunk = (most: number): number => Math.ceil(k / Math.max(1, Math.ceil(k / most)));
+  const groupsFor = (rows: number): number => CODE_BYTES / (NONZERO_BYTES * mostColumns * density * rows);
+  const together = Math.max(1, Math.min(MOST_TOGETHER, Math.floor(groupsFor(chunk(NEAR_ROWS)))));
+  const most = together > 1 ? NEAR_ROWS : Math.min(MOST_ROWS, groupsFor(1));
   const blocks = Math.ceil(n / BLOCK);
-  const wanted = Math.ceil(((isThin ? THIN_GROUPS : UNIT_GROUPS) * mostColumns) / BLOCK);
+  const wanted = Math.ceil((Math.max(together, UNIT_GROUPS) * mostColumns) / BLOCK);
   const count = Math.ceil(blocks / (k > MOST_ROWS ? Math.max(wanted, Math.ceil(blocks / SHARES)) : wanted));
   // An even number, so that two threads have as much to do.
   const starts = evenly(blocks, count > 1 ? count + (count % 2) : count);
   return {
-    ...{ k, n, density, rows: evenly(k, Math.max(1, Math.ceil(k / most))), together: isThin ? THIN_GROUPS : 1 },
+    ...{ k, n, density, together, rows: evenly(k, Math.max(1, Math.ceil(k / most))) },
     units: starts.slice(1).map((end, unit) => {
       const [from, to] = [starts[unit]! * BLOCK, Math.min(n, end * BLOCK)];
       return evenly(to - from, Math.ceil((to - from) / mostColumns)).map((column) => from + column);

@@ -56,7 +56,7 @@ export const stream: NativeKernel = {
     const epilogue = rowwise(call, 1) as Epilogue;
     const { nonzeros, cut } = patternOf(constants[1]!);
     const entriesAt = Math.ceil(nonzeros / 2) * 8;
-    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units.length);
+    const buffer = engine.memory.allocLasting(entriesAt + 8 * cut.units.length);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Float32Array(memory, byteOffset, nonzeros), used: 0 };
     const store = (a: Assembler, to: number): void => avx512.store(a, at(to), 0, zmm(0), true);

@@ -22,7 +22,7 @@ import { avx512 } from '../matmul/isa.ts';
 import { levels, notSparse, programOf, remembered, rowwise, type SparseProgram, streamCost } from './common.ts';
 import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
-import { countQuads, emitQuads, packQuads, QUADS_SUMS, UNIT_COLUMNS } from './quads.ts';
+import { countQuads, emitQuads, MOST_QUAD_ROWS, packQuads, QUADS_SUMS, UNIT_COLUMNS } from './quads.ts';
 import { columnBytes, packColumns, type Scaling, scaled } from './scaled.ts';
 import { SIDE } from './square.ts';
 import { emitStreamEntry, emitUnit, type Stream, turned } from './stream.ts';
@@ -105,6 +105,7 @@ export const quads: NativeKernel = {
     if (isRejection(asked)) return asked;
     const { matrix, rows, bytes } = asked;
     const [k, n] = matrix.dims as [number, number];
+    if (k > MOST_QUAD_ROWS) return { reason: `more than ${MOST_QUAD_ROWS} rows of weights` };
     const tiles = Math.ceil(rows / BYTE_ROWS);
     const { quads, dots, bytes: packed } = quadsOf(constants[B]!);
     const units = Math.ceil(n / UNIT_COLUMNS);
@@ -120,7 +121,7 @@ export const quads: NativeKernel = {
     const units = Math.ceil(n / UNIT_COLUMNS);
     const columnsAt = Math.ceil(quadsOf(constants[B]!).bytes / 8) * 8;
     const entriesAt = columnsAt + columnBytes(n);
-    const buffer = engine.memory.alloc(entriesAt + 8 * units);
+    const buffer = engine.memory.allocLasting(entriesAt + 8 * units);
     const { buffer: memory, byteOffset } = buffer.view;
     const entries = new BigUint64Array(memory, byteOffset + entriesAt, units);
     const slicer = new Slicer();
@@ -184,7 +185,7 @@ export const blocks: NativeKernel = {
     const { blocks, nonzeros, cut } = blocksOf(constants[B]!);
     const columnsAt = Math.ceil(nonzeros / 2) * 8;
     const entriesAt = columnsAt + columnBytes(n);
-    const buffer = engine.memory.alloc(entriesAt + 8 * cut.units.length);
+    const buffer = engine.memory.allocLasting(entriesAt + 8 * cut.units.length);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Int32Array(memory, byteOffset, nonzeros), used: 0 };
     const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, LINE))];

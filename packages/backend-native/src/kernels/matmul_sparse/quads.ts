@@ -46,6 +46,13 @@ const SUM_BYTES = 4 * BYTE_ROWS;
 export const QUADS_SUMS = UNIT_COLUMNS * SUM_BYTES;
 /** Bytes before the quads of a group: how many each pattern has, 16 bits each. */
 const HEADER = 2 * PATTERNS;
+/** Bytes of an offset, in 8 bytes: registers are scaled by 8. */
+const OFFSET_BYTES = 2;
+const OFFSET_SCALE = 8;
+/** Rows of the matrix at most, so that an offset is one of 16 bits. */
+export const MOST_QUAD_ROWS = 0x10000 / (LINE / OFFSET_SCALE);
+/** Quads are fetched so far ahead of their use: about what the next unit reads. */
+const AHEAD = 6144;
 
 /** How many quads a matrix takes, and how many dot products they do. */
 export interface QuadCount {
@@ -89,7 +96,7 @@ export function countQuads(matrix: Tensor): QuadCount {
       dots += (list.length / GROUP) * popcount(pattern);
     }
   const groups = Math.ceil(n / UNIT_COLUMNS) * (UNIT_COLUMNS / GROUP);
-  return { quads, dots, bytes: groups * HEADER + 16 * quads + 4 * dots };
+  return { quads, dots, bytes: groups * HEADER + 4 * OFFSET_BYTES * quads + 4 * dots };
 }
 
 /** Writes the packed matrix at `to`; yields after each unit where it began, in bytes. */
@@ -109,8 +116,8 @@ export function* packQuads(matrix: Tensor, to: DataView): Generator<number, void
         for (let i = 0; i < list.length; i += GROUP) {
           const rows = list.slice(i, i + GROUP);
           for (const row of rows) {
-            to.setUint32(at, Math.max(0, row) * LINE, true);
-            at += 4;
+            to.setUint16(at, (Math.max(0, row) * LINE) / OFFSET_SCALE, true);
+            at += OFFSET_BYTES;
           }
           for (let j = 0; j < GROUP; j++) {
             if (((pattern >> j) & 1) === 0) continue;
@@ -166,9 +173,10 @@ function emitGroup(a: Assembler): void {
     a.test(r9, r9);
     a.jz(none);
     const loop = a.here();
+    a.prefetcht1(at(dataAt), AHEAD);
     for (const [i, low] of [eax, ecx, edx, r8d].entries()) {
-      a.mov(low, at(dataAt), 4 * i);
-      a.vmovups(zmm(FIRST_LINE + i), at(lineAt, offsets[i]!));
+      a.movzx(low, word(dataAt), OFFSET_BYTES * i);
+      a.vmovups(zmm(FIRST_LINE + i), at(lineAt, offsets[i]!, OFFSET_SCALE));
     }
     const [r0, r1, r2, r3] = [0, 1, 2, 3].map((i) => zmm(FIRST_LINE + i)) as [Vector, Vector, Vector, Vector];
     const [l01, h01, l23, h23] = [0, 1, 2, 3].map((i) => zmm(FIRST_HALF + i)) as [Vector, Vector, Vector, Vector];
@@ -180,7 +188,7 @@ function emitGroup(a: Assembler): void {
     a.vpunpckhwd(r1, l01, l23);
     a.vpunpcklwd(r2, h01, h23);
     a.vpunpckhwd(r3, h01, h23);
-    let end = 16;
+    let end = 4 * OFFSET_BYTES;
     for (let column = 0; column < GROUP; column++) {
       if (((pattern >> column) & 1) === 0) continue;
       for (let part = 0; part < 4; part++)

@@ -8,7 +8,7 @@
 
 import { Assembler, at, BROADCAST, r9, r10, r12, r13, r14, r15, rax, rbp, rdi, rdx, rip, rsi } from '@espalier/x64';
 import { avx512, type Isa } from '../matmul/isa.ts';
-import { type Cut, type Matrix, NONZERO_BYTES } from './cut.ts';
+import type { Cut, Matrix } from './cut.ts';
 import {
   argument,
   emitEntry,
@@ -64,8 +64,13 @@ export const mostColumns = (isa: Isa): number => (isa === avx512 ? 32 - TURNS.av
 const REACH = { avx512: [-128, 127], avx2: [-32, 31] } as const;
 /** Of so many lines that are fetched, these are code and these weights, as there are bytes of both. */
 const [CODE_LINES, WEIGHT_LINES] = [5, 2];
-/** Nonzeros of which an eighth, code and weight, is a line. */
-const FETCH_EVERY = Math.floor((8 * LINE) / (NONZERO_BYTES + 4));
+/**
+ * Nonzeros for which a line is fetched, for each tile of a pass: twice what it uses. With just as much, what comes late is never made good,
+ * and weights colder than any cache take up to a quarter longer than hot ones.
+ */
+const FETCH_EVERY = 1.75;
+/** Tiles of a pass, where nothing else is known. */
+const PASS_TILES = 8;
 
 /** Where a tile of A has what its rows are multiplied by. */
 export interface Lines {
@@ -84,6 +89,8 @@ export interface Product {
   readonly cut: Cut;
   readonly matrix: Matrix<Float32Array | Int32Array>;
   readonly lines: Lines;
+  /** How many tiles a unit usually goes through at a time. */
+  readonly passTiles?: number;
   /** Sums are stored as soon as they are complete, some groups at a time; otherwise all of a unit's columns together. */
   readonly storesGroups?: boolean;
 }
@@ -97,7 +104,7 @@ export interface Stream {
 /** The code of one unit; its weights are appended to `stream`. */
 export function emitUnit(a: Assembler, product: Product, unit: number, stream: Stream): Uint8Array {
   a.reset();
-  const { isa, cut, lines, storesGroups = false } = product;
+  const { isa, cut, lines, storesGroups = false, passTiles = PASS_TILES } = product;
   const { units, rows, together, density, k } = cut;
   const columns = units[unit]!;
   const [first, end] = [columns[0]!, columns.at(-1)!];
@@ -118,7 +125,7 @@ export function emitUnit(a: Assembler, product: Product, unit: number, stream: S
       a.lea(codeAhead, rip(after));
       a.lea(weightsAhead, at(weightsAt), 4 * (stream.used + nonzeros));
       const nextTile = a.here();
-      const fetched = { nonzeros: 0, code: 0, weights: 0 };
+      const fetched = { every: Math.round(FETCH_EVERY * passTiles), nonzeros: 0, code: 0, weights: 0 };
       for (let g = 0; g + 1 < ends.length; g++) {
         a.lea(rsi, at(sumAt), (ends[g]! - firstSum) * sumBytes);
         emitGroup(a, product, range, [ends[g]!, ends[g + 1]!], stream, fetched);
@@ -147,15 +154,16 @@ type Range = readonly [from: number, to: number];
 
 /** How many nonzeros a tile has come by, and lines of what comes next that were fetched meanwhile. */
 interface Fetched {
+  readonly every: number;
   nonzeros: number;
   code: number;
   weights: number;
 }
 
-/** Fetches a line now and then, so that eight tiles fetch as much as they use. */
+/** Fetches a line now and then. */
 function emitPrefetch(a: Assembler, fetched: Fetched): void {
-  if (++fetched.nonzeros % FETCH_EVERY !== 0) return;
-  if ((fetched.nonzeros / FETCH_EVERY) % (CODE_LINES + WEIGHT_LINES) < CODE_LINES)
+  if (++fetched.nonzeros % fetched.every !== 0) return;
+  if ((fetched.nonzeros / fetched.every) % (CODE_LINES + WEIGHT_LINES) < CODE_LINES)
     a.prefetcht1(at(codeAhead), LINE * fetched.code++);
   else a.prefetcht1(at(weightsAhead), LINE * fetched.weights++);
 }
