@@ -4,7 +4,10 @@ import type { Call, Constants, Kernel } from '@espalier/core';
 import type { Engine } from './engine.ts';
 import type { WasmProgram } from './program.ts';
 
-/** A kernel whose `prepare` is given the engine that will run what it emits. */
+/**
+ * A kernel whose `prepare` is given the engine that will run what it emits. Tables of kernels are made by calls that are marked as pure, so
+ * that pages which do not name a table do not bundle it.
+ */
 export interface WasmKernel extends Omit<Kernel<WasmProgram>, 'prepare' | 'evaluate'> {
   prepare(call: Call, constants: Constants, engine: Engine): WasmProgram | Promise<WasmProgram>;
 }
