@@ -5,6 +5,7 @@ import { type LoadedCode, loadCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import { Vectors } from '../../math/index.ts';
 import type { Size } from '../lanes.ts';
+import { scattered } from '../reduce/functions.ts';
 import { canTurn, emitDispatch, emitElements, emitFill, emitRows, emitTurn } from './emit.ts';
 import { emitIndexed } from './indexed.ts';
 import { emitCount, emitWords } from './values.ts';
@@ -28,10 +29,11 @@ function partsOf(bytes: number): ReadonlyMap<string, (v: Vectors) => void> {
   }
   for (const size of [4, 8] as const) {
     parts.set(`gather ${size}`, (v) => emitIndexed(v, size, 'gather'));
-    parts.set(`scatter ${size}`, (v) => emitIndexed(v, size, 'scatter'));
     parts.set(`count ${size}`, (v) => emitCount(v, size));
     parts.set(`words ${size}`, (v) => emitWords(v, size));
   }
+  parts.set('scatter none', (v) => emitIndexed(v, 8, 'scatter'));
+  for (const { name, dtype, step } of scattered) parts.set(`scatter ${name} ${dtype}`, (v) => emitIndexed(v, 8, step));
   return parts;
 }
 

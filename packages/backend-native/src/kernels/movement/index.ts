@@ -26,6 +26,7 @@ import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { tensorBytes } from '../elements.ts';
 import type { Size } from '../lanes.ts';
+import { scattered } from '../reduce/functions.ts';
 import { unitRows, widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { type MovementCode, movementCode } from './code.ts';
@@ -159,14 +160,23 @@ type IndexedArgs = Omit<Record<IndexedWord, number>, 'status' | 'unit'> & {
 /** A status says of which axis, of which extent. */
 const AXES = 256;
 
-function indexedPhase(code: number, argsOf: (bound: NativeCall) => IndexedArgs, isSequential: boolean): NativePhase {
-  const unitOf = ({ rows, row }: IndexedArgs, { threads }: NativeCall): number =>
-    isSequential ? Math.max(1, rows) : unitRows(rows, Math.ceil(row / 4), threads);
+/** Bytes of rows that are written in units of their own: lines, as threads share none. */
+const LINE = 64;
+
+function indexedPhase(code: number, argsOf: (bound: NativeCall) => IndexedArgs, writes: boolean): NativePhase {
+  const unitOf = ({ rows, row }: IndexedArgs, { threads }: NativeCall): number => {
+    if (!writes) return unitRows(rows, Math.ceil(row / 4), threads);
+    const lines = Math.ceil(row / LINE);
+    // No more units than threads, as each reads all indices.
+    return LINE * Math.max(unitRows(lines, rows * (LINE / 4), threads), Math.ceil(lines / threads));
+  };
   return {
     code,
     units(bound) {
       const args = argsOf(bound);
-      return Math.ceil(args.rows / unitOf(args, bound));
+      if (!writes) return Math.ceil(args.rows / unitOf(args, bound));
+      // Rows of nothing have indices to check.
+      return args.rows > 0 ? Math.max(1, Math.ceil(args.row / unitOf(args, bound))) : 0;
     },
     args(bound) {
       const args = argsOf(bound);
@@ -257,12 +267,20 @@ const gatherND: Row = {
   },
 };
 
+/** The name of the code that writes updates. */
+function scatterPart({ inputs: [data], attrs }: Call): string | undefined {
+  if (attrs['reduction'] === 'none') return 'scatter none';
+  const found = scattered.find(({ name, dtype }) => name === attrs['reduction'] && dtype === data!.dtype);
+  return found && `scatter ${found.name} ${found.dtype}`;
+}
+
 const scatterND: Row = {
   op: 'ScatterND',
-  reject: ({ attrs }) => (attrs['reduction'] === 'none' ? undefined : `it reduces by ${attrs['reduction']}`),
+  reject: (call) =>
+    scatterPart(call) ? undefined : `it reduces ${call.inputs[0]!.dtype} by ${call.attrs['reduction']}`,
   bytes: tensorBytes,
-  program: ({ inputs: [data] }, _, _engine, code) => {
-    const size = sizeIn(data!);
+  program: (call, _, _engine, code) => {
+    const size = sizeIn(call.inputs[0]!);
     const copied = copyPhase(code, size, ({ inputs: [x], outputs: [y] }) => {
       agree(sizeOf(x!.dims), sizeOf(y!.dims), 'the elements of its output');
       const whole = { strides: [1] };
@@ -279,8 +297,7 @@ const scatterND: Row = {
       agree(sizeOf(updates!.dims) * size, args.rows * args.row, 'the bytes of its updates');
       return { ...args, list: updates!.address };
     };
-    // In order, so that of updates of one place the last stays.
-    const written = indexedPhase(code.entries.get('scatter 8')!, argsOf, true);
+    const written = indexedPhase(code.entries.get(scatterPart(call)!)!, argsOf, true);
     return { resident: 0, phases: [copied, written], failure: outOfRange };
   },
 };

@@ -1,12 +1,15 @@
-/** Rows that index tuples name: read from there, or written there. Indices are checked as they are used. */
+/** Rows that index tuples name: read from there, written there, or folded into what is there. Indices are checked as they are used. */
 
-import { at, qword, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi } from '@espalier/x64';
+import { at, qword, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
+import type { Step } from '../reduce/functions.ts';
+import { emitRow } from '../row.ts';
 import { emitCopy } from './emit.ts';
 
 /** What the argument block holds, a word each; then for each part of a tuple its axis: extent, stride in bytes, status. */
 export const indexedWords = [
   'rows',
+  /** Rows of a unit that reads; bytes of all rows that one writes, so that what is written to one place is written in order. */
   'unit',
   /** Tuples of a batch, their parts, and where the first is; bytes from a batch's to the next's. */
   'perBatch',
@@ -26,16 +29,24 @@ export type IndexedWord = (typeof indexedWords)[number];
 const word = (name: IndexedWord): number => 8 * indexedWords.indexOf(name);
 const PARTS = 8 * indexedWords.length;
 
-/** @param size bytes of an index */
-export function emitIndexed(v: Vectors, size: 4 | 8, way: 'gather' | 'scatter'): void {
+/**
+ * @param size bytes of an index
+ * @param way a step folds 32-bit elements
+ */
+export function emitIndexed(v: Vectors, size: 4 | 8, way: 'gather' | 'scatter' | Step): void {
   const { a } = v;
-  a.mov(rbp, at(rdi), word('unit'));
-  a.imul(rsi, rbp);
-  a.mov(rax, at(rdi), word('rows'));
+  const [count, first, whole] = way === 'gather' ? ([rbp, rbx, 'rows'] as const) : ([r15, r14, 'row'] as const);
+  a.mov(count, at(rdi), word('unit'));
+  a.imul(rsi, count);
+  a.mov(rax, at(rdi), word(whole));
   a.sub(rax, rsi);
-  a.cmp(rbp, rax);
-  a.cmova(rbp, rax);
-  a.mov(rbx, rsi);
+  a.cmp(count, rax);
+  a.cmova(count, rax);
+  a.mov(first, rsi);
+  if (way !== 'gather') {
+    a.mov(rbp, at(rdi), word('rows'));
+    a.xor(rbx, rbx);
+  }
   const [next, part, skip] = [a.label(), a.label(), a.label()];
   a.bind(next);
   a.mov(rax, rbx);
@@ -82,10 +93,28 @@ export function emitIndexed(v: Vectors, size: 4 | 8, way: 'gather' | 'scatter'):
   a.imul(r13, rbx);
   a.add(r13, at(rdi), word('list'));
   if (way === 'gather') emitCopy(v, r13, r8);
-  else emitCopy(v, r8, r13);
+  else {
+    a.mov(rcx, r15);
+    a.add(r8, r14);
+    a.add(r13, r14);
+    if (way === 'scatter') emitCopy(v, r8, r13);
+    else emitFold(v, way);
+  }
   a.bind(skip);
   a.inc(rbx);
   a.dec(rbp);
   a.jnz(next);
   a.ret();
+}
+
+/** rcx bytes at r13 into those at r8. */
+function emitFold(v: Vectors, step: Step): void {
+  const [total, x, top, ...temporaries] = Array.from({ length: 8 }, (_, i) => v.register(i));
+  v.a.shr(rcx, 2);
+  emitRow(v, (block) => {
+    block.load(total!, r8);
+    block.load(x!, r13);
+    step(v, total!, x!, temporaries, top!);
+    block.store(r8, total!);
+  });
 }

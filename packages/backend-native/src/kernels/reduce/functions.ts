@@ -114,3 +114,15 @@ export const reductions: readonly Reduction[] = [
   integer('ReduceL1', 'vpaddd', 0, 'vpabsd'),
   integer('ReduceSumSquare', 'vpaddd', 0, 'square'),
 ];
+
+/** How what the attribute `reduction` of scatters names changes a value, for dtypes whose elements it can. */
+export const scattered: readonly { readonly name: string; readonly dtype: DType; readonly step: Step }[] = [
+  ['add', 'ReduceSum'],
+  ['mul', 'ReduceProd'],
+  ['max', 'ReduceMax'],
+  ['min', 'ReduceMin'],
+].flatMap(([name, op]) =>
+  reductions
+    .filter((each) => each.op === op)
+    .map(({ dtype, passes }) => ({ name: name!, dtype, step: passes[0]!.step })),
+);
