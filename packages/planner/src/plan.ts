@@ -27,7 +27,7 @@ import {
   type ValueFacts,
 } from '@espalier/core';
 import { choose, type Decision } from './choose.ts';
-import { afterUnfusing, type PassReport, runPasses } from './passes/index.ts';
+import { afterUnfusing, optionalPasses, type PassReport, runPasses } from './passes/index.ts';
 import { type Candidate, Catalogue, type Offer, type Refusal } from './price.ts';
 import type { DeviceProfile } from './profile.ts';
 import { representativeSizes } from './sizes.ts';
@@ -133,10 +133,22 @@ const places = { kernel: 'backend', view: 'view', control: 'host' } as const;
  * @throws UnsupportedError that lists every node no backend can run, with the reasons
  */
 export async function planGraph(graph: Graph, options: PlanOptions): Promise<Planned> {
-  const { ops, evaluate, disable, signal } = options;
   const memo = new InferenceMemo();
   // The graph is checked before any pass sees it, so that errors speak of the model's own nodes.
-  inferGraph(graph, ops, undefined, memo);
+  inferGraph(graph, options.ops, undefined, memo);
+  const planned = await planRewritten(graph, options, memo);
+  const optional = optionalPasses.filter((name) =>
+    planned.plan.passes.some((report) => report.name === name && report.rewrites > 0),
+  );
+  if (optional.length === 0) return planned;
+  const without = { ...options, disable: [...(options.disable ?? []), ...optional] };
+  const other = await planRewritten(graph, without, memo);
+  return other.plan.seconds < planned.plan.seconds ? other : planned;
+}
+
+/** Plans what passes make of a graph. */
+async function planRewritten(graph: Graph, options: PlanOptions, memo: InferenceMemo): Promise<Planned> {
+  const { ops, evaluate, disable, signal } = options;
   const { graph: better, report } = await runPasses(graph, {
     ops,
     memo,

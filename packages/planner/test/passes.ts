@@ -27,6 +27,20 @@ export function randomTensor(dims: readonly number[], random: () => number, dtyp
   return new Tensor(dtype, dtype === 'float16' ? Uint16Array.from(values, toFloat16) : values, dims);
 }
 
+/** Integers of few bits, any of them. */
+export function randomBits(dtype: DType, dims: readonly number[], random: () => number): Tensor {
+  const size = dims.reduce((a, b) => a * b, 1);
+  const low = dtype === 'int8' ? -128 : 0;
+  const bytes = Uint8Array.from({ length: size }, () => Math.floor(random() * 256));
+  if (dtype === 'int4' || dtype === 'uint4')
+    return Tensor.fromBytes(dtype, bytes.subarray(0, Math.ceil(size / 2)), dims);
+  return new Tensor(
+    dtype,
+    Array.from(bytes, (byte) => low + byte),
+    dims,
+  );
+}
+
 /** Sizes for symbols: each another small number. */
 const sizes: Readonly<Record<string, number>> = { batch: 2, seq: 5, n: 3, m: 4, past: 3 };
 
@@ -102,4 +116,25 @@ export async function expectUntouched(graph: Graph, passes: readonly Pass[]): Pr
   const result = await apply(graph, ...passes);
   expect(opsOf(result)).toEqual(opsOf(graph));
   expect(result).toBe(graph);
+}
+
+/** Quantised outputs lie at most `most` steps apart, most of them none. */
+export async function expectWithinSteps(original: Graph, rewritten: Graph, most = 1): Promise<void> {
+  const random = randomNumbers(5);
+  for (let round = 0; round < 3; round++) {
+    const [{ name, shape }] = original.inputs as [Graph['inputs'][number]];
+    const feeds = {
+      [name]: randomBits(
+        'uint8',
+        shape.map((d) => (typeof d === 'number' ? d : 4)),
+        random,
+      ),
+    };
+    const outputs = [original, rewritten].map(async (each) => (await interpret(each, feeds))[0]!.data as Uint8Array);
+    const [want, got] = (await Promise.all(outputs)) as [Uint8Array, Uint8Array];
+    const steps = Array.from(want, (v, i) => Math.abs(v - got[i]!));
+    expect(Math.max(...steps)).toBeLessThanOrEqual(most);
+    expect(steps.filter((step) => step > 0).length).toBeLessThanOrEqual(steps.length / 20);
+    expect(new Set(want).size).toBeGreaterThan(3);
+  }
 }

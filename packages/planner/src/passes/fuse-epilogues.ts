@@ -1,10 +1,10 @@
 /** What is done to each element of a product, or of what is computed element by element, can be done before it is stored. */
 
-import { dtypes, type EpilogueOp, type EpilogueStep, epilogueOps, type Node, schemaOf } from '@espalier/core';
+import { dim, dtypes, type EpilogueOp, type EpilogueStep, epilogueOps, type Node, schemaOf } from '@espalier/core';
 import { Editor, isPlain, sameShape } from '../rewrite/editor.ts';
 import { otherInput, variesAlong } from '../rewrite/match.ts';
 import { renameInNode } from '../rewrite/names.ts';
-import { isProduct } from '../rewrite/products.ts';
+import { integerProducts, isProduct } from '../rewrite/products.ts';
 import { elementAt, tensorOf } from '../rewrite/values.ts';
 import type { Pass } from './pass.ts';
 
@@ -63,12 +63,14 @@ function absorb(editor: Editor, node: Node): Node | undefined {
     return undefined;
   const commutes = reader.op === 'Add' || reader.op === 'Mul';
   if (!commutes && position > 0 && reader.op !== 'Sub' && reader.op !== 'Div') return undefined;
-  const own = Math.max(node.inputs.length, schemaOf(editor.context.ops, node)!.inputs.length);
-  const inputs = [...node.inputs, ...new Array<string>(own - node.inputs.length).fill('')];
-  const others = reader.inputs.toSpliced(position, 1);
+  const most = Math.max(node.inputs.length, schemaOf(editor.context.ops, node)!.inputs.length);
+  const inputs = [...node.inputs, ...new Array<string>(most - node.inputs.length).fill('')];
+  const own = reader.inputs.toSpliced(position, 1);
+  const bytes = reader.op === 'Add' && integerProducts.includes(node.op) ? bytesOf(editor, own[0]!) : undefined;
+  const others = bytes?.inputs ?? own;
   const step: EpilogueStep = {
-    op: reader.op as EpilogueOp,
-    attrs: reader.attrs,
+    op: bytes ? 'DequantizeAdd' : (reader.op as EpilogueOp),
+    attrs: bytes?.attrs ?? reader.attrs,
     inputs: others.map((_, i) => inputs.length + i),
     position: commutes ? 0 : position,
     name: reader.name,
@@ -80,4 +82,11 @@ function absorb(editor: Editor, node: Node): Node | undefined {
     epilogue: [...steps, step],
   };
   return editor.replace([node, reader], [grown]) ? grown : undefined;
+}
+
+/** The DequantizeLinear that makes a value of bytes with one scale. */
+function bytesOf(editor: Editor, name: string): Node | undefined {
+  const node = editor.madeBy(name, 'DequantizeLinear');
+  if (!node || node.attrs['block_size'] || dtypes[editor.dtype(node.inputs[0]!)].bits !== 8) return undefined;
+  return dim.equal(dim.product(editor.shape(node.inputs[1]!)), 1) === true ? node : undefined;
 }

@@ -3,7 +3,7 @@
 import { Editor, isPlain } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
 import { fuseDynamic } from './quantization/dynamic.ts';
-import { fuseConvolution, fuseProduct, quantizeFirst, skipDequantized } from './quantization/static.ts';
+import { fuseProduct, quantizeFirst, skipDequantized } from './quantization/static.ts';
 import { fuseWeights, gatherFirst, turnWeights } from './quantization/weights.ts';
 
 export const fuseQuantization: Pass = {
@@ -18,7 +18,6 @@ export const fuseQuantization: Pass = {
         skipDequantized(editor, node);
         if (editor.has(node)) quantizeFirst(editor, node);
       } else if (isPlain(node, 'Gather')) gatherFirst(editor, node);
-      else if (isPlain(node, 'Conv')) fuseConvolution(editor, node);
       else if (isPlain(node, 'MatMul')) {
         fuseProduct(editor, node);
         if (editor.has(node)) fuseWeights(editor, node);

@@ -2,6 +2,7 @@
 
 import type { Graph } from '@espalier/core';
 import { canonicalForms } from './canonical-forms.ts';
+import { channelsLast } from './channels-last.ts';
 import { commonSubexpressions } from './common-subexpressions.ts';
 import { constantFolding, dequantizeConstants } from './constant-folding.ts';
 import { deadCode } from './dead-code.ts';
@@ -52,6 +53,7 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
     commonSubexpressions,
     deadCode,
   ],
+  [channelsLast, canonicalForms, commonSubexpressions, deadCode],
   [
     writeNormalizations,
     writeTransposedConvolutions,
@@ -64,6 +66,9 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
   ],
   [fuseSkipLayerNormalization, fuseEpilogues, dataDependentShapes, deadCode],
 ];
+
+/** Passes that pay, or not, for the graph as a whole, by which backends have kernels for what they write. */
+export const optionalPasses: readonly string[] = [channelsLast.name];
 
 /** What pays once a fused node was taken apart. */
 export const afterUnfusing: readonly (readonly Pass[])[] = [

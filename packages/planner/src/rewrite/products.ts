@@ -3,9 +3,12 @@
 import { ESPALIER, epilogueOps, type Node } from '@espalier/core';
 import { type Editor, isPlain } from './editor.ts';
 
+/** Products of bytes, which kernels add other bytes to. */
+export const integerProducts: readonly string[] = ['QuantizedMatMul', 'QuantizedConv'];
+
 const products: Readonly<Record<string, readonly string[]>> = {
   '': ['MatMul', 'Gemm', 'Conv', 'ConvTranspose'],
-  [ESPALIER]: ['DequantizeMatMul', 'QuantizedMatMul'],
+  [ESPALIER]: ['DequantizeMatMul', ...integerProducts],
 };
 
 /** True for matrix products and convolutions. */

@@ -1,9 +1,9 @@
 /** Graphs that were quantised ahead of time: DequantizeLinear before each op, QuantizeLinear behind it. */
 
 import { ESPALIER, type Node, type Tensor } from '@espalier/core';
-import { type Editor, isPlain } from '../../rewrite/editor.ts';
+import type { Editor } from '../../rewrite/editor.ts';
 import { makeFused } from '../../rewrite/fused.ts';
-import { elementsOf, tensorOf } from '../../rewrite/values.ts';
+import { tensorOf } from '../../rewrite/values.ts';
 
 /** Scale and zero point of a whole tensor, by name. */
 interface Parameters {
@@ -28,37 +28,8 @@ export function fuseProduct(editor: Editor, node: Node): void {
   editor.replace([node], [makeFused(editor, spec, a === b ? [a, node] : [a, b, node])]);
 }
 
-/** DequantizeLinear of all operands of a convolution, QuantizeLinear of the result: QLinearConv. */
-export function fuseConvolution(editor: Editor, node: Node): void {
-  const [x, w, bias] = node.inputs.map((name) => editor.madeBy(name, 'DequantizeLinear'));
-  if (!x || !w || (node.inputs[2] && !bias) || !editor.constant(w.inputs[0])) return;
-  const between: Node[] = [node];
-  let reader = editor.onlyReader(node.outputs[0]!);
-  const relu = isPlain(reader, 'Relu') ? reader : undefined;
-  if (relu) {
-    between.push(relu);
-    reader = editor.onlyReader(relu.outputs[0]!);
-  }
-  if (!reader || !isPlain(reader, 'QuantizeLinear')) return;
-  const [input, weight, result] = [
-    perTensor(editor, x, x.inputs[0]!),
-    perTensor(editor, w, w.inputs[0]!) ?? perChannel(editor, w, 0),
-    perTensor(editor, reader, reader.outputs[0]!),
-  ];
-  if (!input || !weight || !result) return;
-  // Rounding to the lowest integer is what Relu does where that stands for 0.
-  const lowest = editor.dtype(reader.outputs[0]!) === 'int8' ? -128 : 0;
-  if (relu && editor.scalar(result.zeroPoint) !== lowest) return;
-  if (bias && !isAccumulatorBias(editor, bias, input.scale, weight.scale)) return;
-  const parts = [x, w, ...(bias ? [bias] : []), ...between, reader];
-  const inputs = [x.inputs[0]!, input.scale, input.zeroPoint, w.inputs[0]!, weight.scale, weight.zeroPoint];
-  inputs.push(result.scale, result.zeroPoint, ...(bias ? [bias.inputs[0]!] : []));
-  const spec = { name: reader.name, op: 'QLinearConv', inputs, outputs: reader.outputs, attrs: node.attrs };
-  editor.replace([...between, reader], [makeFused(editor, spec, parts)]);
-}
-
 /** Constant scale and zero point of a (De)QuantizeLinear that has one of each; a missing zero point is written down. */
-function perTensor(editor: Editor, node: Node, quantized: string): Parameters | undefined {
+export function perTensor(editor: Editor, node: Node, quantized: string): Parameters | undefined {
   const [, scale, zeroPoint] = node.inputs;
   const [factor, offset] = [editor.constant(scale), editor.constant(zeroPoint)];
   if (factor?.size !== 1 || (zeroPoint && offset?.size !== 1) || !(editor.scalar(scale)! > 0)) return undefined;
@@ -71,7 +42,7 @@ function perTensor(editor: Editor, node: Node, quantized: string): Parameters | 
 }
 
 /** The same for one of each along an axis. */
-function perChannel(editor: Editor, node: Node, axis: number): Parameters | undefined {
+export function perChannel(editor: Editor, node: Node, axis: number): Parameters | undefined {
   const [quantized, scale, zeroPoint] = node.inputs;
   const [factor, offset] = [editor.constant(scale), editor.constant(zeroPoint)];
   const rank = editor.shape(quantized!).length;
@@ -84,22 +55,6 @@ function perChannel(editor: Editor, node: Node, axis: number): Parameters | unde
       tensorOf(editor.dtype(quantized!), factor.dims, new Float64Array(factor.size)),
     );
   return { scale: scale!, zeroPoint: zeroPoint || zeros() };
-}
-
-/** True for an int32 bias in units of the accumulator: its scale is the product of the operands' scales. */
-function isAccumulatorBias(editor: Editor, bias: Node, xScale: string, wScale: string): boolean {
-  const [values, scale, zeroPoint] = bias.inputs;
-  const own = editor.constant(scale);
-  if (!own || editor.dtype(values!) !== 'int32' || (zeroPoint && editor.scalar(zeroPoint) !== 0)) return false;
-  const [x, w] = [editor.scalar(xScale)!, elementsOf(editor.constant(wScale)!)];
-  const units = elementsOf(own);
-  if (units.length !== w.length && w.length !== 1 && units.length !== 1) return false;
-  const most = Math.max(units.length, w.length);
-  for (let i = 0; i < most; i++) {
-    const [unit, expected] = [units[i % units.length]!, x * w[i % w.length]!];
-    if (Math.abs(unit - expected) > 1e-6 * expected) return false;
-  }
-  return true;
 }
 
 /** Ops that only move elements, or pick the largest: they can as well do so with integers. */
