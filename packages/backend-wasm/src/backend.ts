@@ -1,8 +1,8 @@
 /** The wasm backend: a table of kernels over the engine. */
 
-import { type Backend, EspalierError, type Kernel } from '@espalier/core';
+import { type Backend, EspalierError, type Kernel, type Partition } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
-import { type EngineOptions, startEngine } from './engine.ts';
+import { type Engine, type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
@@ -12,12 +12,13 @@ import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
+import { dynamicQuantization } from './kernels/quantize/dynamic.ts';
 import { recurrent } from './kernels/recurrent/index.ts';
 import { reduce } from './kernels/reduce/index.ts';
 import { softmax } from './kernels/softmax/index.ts';
 import { windows } from './kernels/window/index.ts';
 import { recordList } from './list.ts';
-import { MAX_BUFFER_BYTES, type WasmBuffer } from './memory.ts';
+import { MAX_BUFFER_BYTES, Memory, type WasmBuffer } from './memory.ts';
 import type { WasmProgram } from './program.ts';
 
 export type WasmBackend = Backend<WasmBuffer, WasmProgram>;
@@ -32,6 +33,7 @@ const table = (): readonly WasmKernel[] => [
   ...windows,
   ...pointwise,
   ...softmax,
+  ...dynamicQuantization,
   ...normalization,
   ...recurrent,
   ...movement,
@@ -52,7 +54,7 @@ export async function createWasmBackendOf(
 ): Promise<WasmBackend | { readonly reason: string }> {
   const engine = await startEngine(options);
   if ('reason' in engine) return engine;
-  const { memory, features } = engine;
+  const { features } = engine;
   // Of kernels that are written for several instruction sets, those for the best one serve all calls that others do.
   const isa = features.has('relaxed-simd') ? 'relaxed' : 'simd';
   return {
@@ -63,10 +65,27 @@ export async function createWasmBackendOf(
     kernels: kernels
       .filter(({ name }) => !name.endsWith(isa === 'relaxed' ? '__simd' : '__relaxed'))
       .map(
-        (row): Kernel<WasmProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),
+        (row): Kernel<WasmProgram> => ({
+          ...row,
+          prepare: (call, constants, { partition }) => row.prepare(call, constants, engines.get(partition!) ?? engine),
+        }),
       ),
     hint: engine.hint,
     calibrate: (signal) => calibrate(engine, signal),
+    ...partitionOf(engine),
+    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.isShared), dispose() {} }),
+  };
+}
+
+type WasmPartition = Partition<WasmBuffer, WasmProgram>;
+
+/** What kernels find their engine by. */
+const engines = new WeakMap<object, Engine>();
+
+/** Memory, and what works in it. */
+function partitionOf(engine: Engine): WasmPartition {
+  const { memory } = engine;
+  const partition: WasmPartition = {
     alloc: (bytes) => memory.alloc(bytes),
     free: (buffer) => memory.free(buffer),
     write: (buffer, offset, bytes) => memory.view(buffer).set(bytes, offset),
@@ -83,4 +102,6 @@ export async function createWasmBackendOf(
       engine.dispose();
     },
   };
+  engines.set(partition, engine);
+  return partition;
 }

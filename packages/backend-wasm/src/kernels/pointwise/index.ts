@@ -22,6 +22,7 @@ import { castOps } from './cast.ts';
 import { emitPointwise, operandsOf, type Recipe, scratchBytes } from './emit.ts';
 import { floatOps } from './float.ts';
 import { integerOps } from './integer.ts';
+import { levelOps } from './levels.ts';
 import { logicOps } from './logic.ts';
 import type { Pointwise, Variant } from './op.ts';
 
@@ -76,7 +77,7 @@ function work(op: Pointwise, isa: Isa, call: Call, at: Binding, constants: Const
 const total = ({ outputs: [y] }: WasmCall): number => sizeOf(y!.dims);
 const unitOf = (call: WasmCall): number => unitElements(total(call), call.threads);
 
-function row(op: Pointwise, isa: Isa): WasmKernel {
+export function pointwiseRow(op: Pointwise, isa: Isa): WasmKernel {
   const fuses = (op.types['T2'] ?? op.types['T'])?.join() === 'float32' && !op.isTest;
   const name = `${op.op.toLowerCase()}_${op.of}_dense_${op.isScalar ? 1 : 16 / op.lane}__${isa.name}`;
   return {
@@ -97,7 +98,7 @@ function row(op: Pointwise, isa: Isa): WasmKernel {
         () => emitPointwise(variant.code, recipe),
         {
           units: (bound) => Math.ceil(total(bound) / unitOf(bound)),
-          args: (bound) => [bound.scratch, ...argsOf(recipe, bound)],
+          args: (bound) => [bound.scratch, ...argsOf(recipe, bound, op, call)],
         },
         { scratch: ({ threads }) => threads * room },
       );
@@ -105,14 +106,18 @@ function row(op: Pointwise, isa: Isa): WasmKernel {
   };
 }
 
-function argsOf(recipe: Recipe, bound: WasmCall): number[] {
+function argsOf(recipe: Recipe, bound: WasmCall, op: Pointwise, call: Call): number[] {
   const { inputs, outputs } = bound;
+  const shapeOf = (dims: readonly number[], i: number): readonly number[] =>
+    i > 1 && op.dims ? op.dims(call, outputs[0]!.dims, dims) : dims;
   const operands = [outputs[0]!, ...operandsOf(recipe).map((i) => inputs[i]!)];
   const sizes = operands.map(({ dtype }) => dtypes[dtype].bits / 8);
-  const axes = walk(outputs[0]!.dims, ...operands.map(({ dims }) => dims)).map(({ extent, strides }) => ({
-    extent,
-    strides: strides.map((stride, k) => stride * sizes[k]!),
-  }));
+  const axes = walk(outputs[0]!.dims, ...operands.map(({ dims }, i) => shapeOf(dims, i))).map(
+    ({ extent, strides }) => ({
+      extent,
+      strides: strides.map((stride, k) => stride * sizes[k]!),
+    }),
+  );
   return walkArgs(
     axes,
     unitOf(bound),
@@ -121,5 +126,5 @@ function argsOf(recipe: Recipe, bound: WasmCall): number[] {
 }
 
 export const pointwise: readonly WasmKernel[] = /* @__PURE__ */ isas.flatMap((isa) =>
-  [...floatOps(), ...integerOps(), ...logicOps(), ...castOps()].map((op) => row(op, isa)),
+  [...floatOps(), ...integerOps(), ...logicOps(), ...castOps(), ...levelOps()].map((op) => pointwiseRow(op, isa)),
 );

@@ -20,9 +20,11 @@ export interface Pointwise {
   code(call: Call, constants: Constants): Variant | string;
   /** Of its inputs only so many are read when it runs. */
   readonly reads?: number;
+  /** The shape in which an input behind the first broadcasts to it; its own when absent. */
+  dims?(call: Call, x: readonly number[], own: readonly number[]): readonly number[];
   /** It takes any number of inputs, by twos from the left. */
   readonly folds?: boolean;
-  /** Its result is bool. */
+  /** Its result is no float32: nothing can be done to it before it is stored. */
   readonly isTest?: boolean;
   /** One element at a time: there are no vectors for it. */
   readonly isScalar?: boolean;
