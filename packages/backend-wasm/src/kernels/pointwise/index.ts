@@ -108,8 +108,9 @@ export function pointwiseRow(op: Pointwise, isa: Isa): WasmKernel {
 
 function argsOf(recipe: Recipe, bound: WasmCall, op: Pointwise, call: Call): number[] {
   const { inputs, outputs } = bound;
+  const own = recipe.inputs.filter(Boolean).length;
   const shapeOf = (dims: readonly number[], i: number): readonly number[] =>
-    i > 1 && op.dims ? op.dims(call, outputs[0]!.dims, dims) : dims;
+    i > 1 && i <= own && op.dims ? op.dims(call, outputs[0]!.dims, dims) : dims;
   const operands = [outputs[0]!, ...operandsOf(recipe).map((i) => inputs[i]!)];
   const sizes = operands.map(({ dtype }) => dtypes[dtype].bits / 8);
   const axes = walk(outputs[0]!.dims, ...operands.map(({ dims }, i) => shapeOf(dims, i))).map(
