@@ -39,7 +39,7 @@ function tensor(dims: readonly number[], seed: number, density = 1): Tensor {
 describe.skipIf(reason)('products by sparse matrices', () => {
   if (reason) return;
   const whole = found as NativeBackend;
-  const kernels = whole.kernels.filter(({ name }) => /_stream_|_quads_|_blocks1x4_/.test(name));
+  const kernels = whole.kernels.filter(({ name }) => /matmul_\w+_(stream|quads|blocks1x4)_/.test(name));
   afterAll(() => whole.dispose());
 
   for (const { name, run, skip } of conformanceTests({ ...whole, kernels }, { runs: 40 })) it.skipIf(skip)(name, run);

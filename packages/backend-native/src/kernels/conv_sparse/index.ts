@@ -92,9 +92,11 @@ function patternOf(isa: Isa, conv: Convolution, constants: Constants): Pattern {
   return pattern;
 }
 
-/** Bytes of a block that stay in the second-level cache, and its tiles: fewer are not worth to fetch the code for. */
+/** Bytes of a block that stay in the second-level cache, and its tiles: fewer are not worth to fetch the code for, of more the pages are too many. */
 const NEAR = 3 << 17;
-const [LEAST_TILES, MOST_TILES] = [4, 32];
+const [LEAST_TILES, MOST_TILES] = [4, 12];
+/** How many times as long as what it sees beyond its own pixels a block is rather. */
+const MOST_HALOS = 2;
 
 /** Tiles of a block. @param tiles of an image, where it is known */
 function blockTiles(
@@ -106,8 +108,8 @@ function blockTiles(
 ): number {
   const ofPosition = 4 * channels * phases.length;
   const near = Math.floor((NEAR / ofPosition - halo) / isa.lanes);
-  const most = Math.max(LEAST_TILES, Math.min(MOST_TILES, near));
-  if (tiles === undefined) return Math.min(most, MOST_TILES / 2);
+  const most = Math.max(LEAST_TILES, Math.min(near, Math.max(MOST_TILES, (MOST_HALOS * halo) / isa.lanes)));
+  if (tiles === undefined) return Math.floor(most);
   let blocks = Math.ceil(tiles / most);
   const shared = Math.ceil(blocks / team) * team;
   if (tiles / shared >= LEAST_TILES) blocks = shared;
@@ -165,7 +167,7 @@ async function prepare(isa: Isa, call: Call, constants: Constants, engine: Engin
   const layout = layoutOf(isa, conv, known, blockTiles(isa, conv, known, tiles, engine.team), cut);
   const units = conv.groups * cut.units.length;
   const entriesAt = Math.ceil(structure.nonzeros / 2) * 8;
-  const buffer = engine.memory.alloc(entriesAt + 8 * units);
+  const buffer = engine.memory.allocLasting(entriesAt + 8 * units);
   const { buffer: memory, byteOffset } = buffer.view;
   const stream: Stream = { weights: new Float32Array(memory, byteOffset, structure.nonzeros), used: 0 };
   const parts = [emitEntry({ isa, conv, layout, epilogue })];
@@ -175,7 +177,8 @@ async function prepare(isa: Isa, call: Call, constants: Constants, engine: Engin
   for (let group = 0; group < conv.groups; group++) {
     const matrix = matrixOf(conv, tensor.data as Float32Array, group);
     for (let unit = 0; unit < cut.units.length; unit++) {
-      parts.push(emitUnit(a, { isa, cut, matrix, lines, storesGroups: true }, unit, stream));
+      const product = { isa, cut, matrix, lines, passTiles: layout.tiles, storesGroups: true };
+      parts.push(emitUnit(a, product, unit, stream));
       if (slicer.due) await slicer.pause();
     }
   }
