@@ -8,6 +8,7 @@ import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
 import { convInt8 } from './kernels/conv_int8/index.ts';
 import { convolutionSparse } from './kernels/conv_sparse/index.ts';
+import { lines } from './kernels/lines/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulBf16 } from './kernels/matmul_bf16/index.ts';
 import { matmulFew } from './kernels/matmul_few/index.ts';
@@ -47,6 +48,7 @@ const table: readonly NativeKernel[] = [
   ...recurrent,
   ...movement,
   ...reduce,
+  ...lines,
 ];
 
 export interface NativeOptions extends EngineOptions {

@@ -21,6 +21,7 @@ export {
   windowsOf,
 } from './convolution.ts';
 export { type Geometry, geometry, type Partition, partition } from './geometry.ts';
+export { type LineWalk, lineWalk } from './lines.ts';
 export { checkPlaneOperands, type PlaneEpilogue, type PlaneOperand, planeEpilogue } from './planes.ts';
 export {
   type BoundCall,

@@ -1,0 +1,34 @@
+/** CumSum: each element of a line and those before it, added up in order. */
+
+import type { DType } from '@espalier/core';
+import type { Vectors } from '../../math/index.ts';
+import { Lanes, type Part } from '../lanes.ts';
+import { emitAcross, emitElements, FROM, INTO, READ, TO } from './emit.ts';
+
+const sums = {
+  float32: { size: 4, name: 'vaddps' },
+  int32: { size: 4, name: 'vpaddd' },
+  int64: { size: 8, name: 'vpaddq' },
+} as const satisfies Partial<Record<DType, unknown>>;
+export type SummedType = keyof typeof sums;
+export const summedTypes = Object.keys(sums) as SummedType[];
+
+/** @param isExclusive leaves out the element itself */
+export function emitCumulative(v: Vectors, dtype: SummedType, isExclusive: boolean): void {
+  const { a } = v;
+  const { size, name } = sums[dtype];
+  const lanes = new Lanes(v, size);
+  const [total, x] = [v.register(0), v.register(1)];
+  emitAcross(v, lanes, [size, size], (part: Part) => {
+    const store = (): void => lanes.store(INTO, 0, total, size, part);
+    a.vxorps(total, total, total);
+    a.mov(READ, FROM);
+    a.mov(INTO, TO);
+    emitElements(v, () => {
+      lanes.load(x, size, false, READ, 0, part);
+      if (isExclusive) store();
+      a[name](total, total, x);
+      if (!isExclusive) store();
+    });
+  });
+}
