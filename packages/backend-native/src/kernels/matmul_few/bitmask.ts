@@ -11,7 +11,7 @@ const [spanAt, masksAt] = [r15, r14];
 /** Registers: stored weights, as bytes, and what zeros become; a mask for each half of a byte. */
 const [STORED, SHIFTED, ZERO_LEVEL, NIBBLES] = [20, 21, 26, 27];
 const BYTES = [22, 23];
-const AHEAD = 2048;
+const AHEAD = 4096;
 
 /** Bits of a stored weight. */
 export const storedBits = ({ bits }: Pick<Levels, 'bits'>): 4 | 8 => (bits === 8 ? 8 : 4);

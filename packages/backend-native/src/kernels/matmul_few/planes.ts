@@ -10,7 +10,7 @@ const [RAW, HIGH, LOW_BITS, ALL_BITS, SHIFT] = [20, 21, 26, 27, 28];
 const BYTES = [22, 23];
 
 /** How far ahead of its use a line is fetched. */
-const AHEAD = 2048;
+const AHEAD = 4096;
 
 /** @param panelBytes from panel to panel */
 export function planes({ bits }: Levels, panelBytes: number): Bricks {
@@ -24,7 +24,10 @@ export function planes({ bits }: Levels, panelBytes: number): Bricks {
       a.vpbroadcastd(zmm(LOW_BITS), a.constant(Uint32Array.of(everywhere(low))));
       if (bits === 3) a.vpbroadcastd(zmm(ALL_BITS), a.constant(Uint32Array.of(everywhere(7))));
     },
-    beginSpan: () => weightsAt,
+    beginSpan(a, bricksAt) {
+      if (bricksAt > 0) a.prefetcht0(at(weightsAt), AHEAD);
+      return weightsAt;
+    },
     endSpan: (a, steps, bricksAt) => a.addi(weightsAt, bricksAt + (padded(steps) / BRICK) * brickBytes(bits)),
     load(a, brick, quad, bricksAt) {
       const to = zmm(BYTES[quad % 2]!);
