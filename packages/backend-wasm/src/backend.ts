@@ -73,7 +73,16 @@ export async function createWasmBackendOf(
     hint: engine.hint,
     calibrate: (signal) => calibrate(engine, signal),
     ...partitionOf(engine),
-    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.isShared), dispose() {} }),
+    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.isShared, engine.memory.usage) }),
+    dispose() {
+      const { live } = engine.memory.usage;
+      if (live > 0)
+        throw new EspalierError(
+          'BAD_INPUT',
+          `${live} bytes of WebAssembly memory are still in use: dispose the sessions first`,
+        );
+      engine.dispose();
+    },
   };
 }
 
@@ -93,14 +102,6 @@ function partitionOf(engine: Engine): WasmPartition {
     // Memory that is not shared moves when it grows.
     ...(memory.isShared ? { view: (buffer: WasmBuffer) => memory.view(buffer) } : {}),
     record: (steps) => recordList(engine, steps),
-    dispose() {
-      if (memory.live > 0)
-        throw new EspalierError(
-          'BAD_INPUT',
-          `${memory.live} bytes of WebAssembly memory are still in use: dispose the sessions first`,
-        );
-      engine.dispose();
-    },
   };
   engines.set(partition, engine);
   return partition;

@@ -19,6 +19,7 @@ export interface EngineOptions {
 
 export interface Engine {
   readonly features: ReadonlySet<WasmFeature>;
+  /** Of a model, or for what belongs to none. */
   readonly memory: Memory;
   readonly code: CodeCache;
   readonly executor: Executor;

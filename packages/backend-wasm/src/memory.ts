@@ -1,4 +1,4 @@
-/** The one memory that kernels work in: it grows in steps, and is let go when nothing in it is used any more. */
+/** The memory of a model, that kernels work in: it grows in steps, and is let go when nothing in it is used any more. */
 
 import { EspalierError } from '@espalier/core';
 import { Allocator } from './allocator.ts';
@@ -28,16 +28,24 @@ interface Space {
   readonly allocator: Allocator;
 }
 
+/** Bytes that are allocated now. */
+interface Usage {
+  live: number;
+}
+
 export class Memory {
   /** Bytes that are allocated now. */
   live = 0;
   readonly isShared: boolean;
+  readonly usage: Usage;
   private space: Space | undefined;
   private buffer: ArrayBufferLike | undefined;
   private words: Int32Array | undefined;
 
-  constructor(isShared: boolean) {
+  /** @param usage of all memories that this one is to be counted with */
+  constructor(isShared: boolean, usage: Usage = { live: 0 }) {
     this.isShared = isShared;
+    this.usage = usage;
   }
 
   /** @throws EspalierError `LIMIT` when it does not fit into the memory */
@@ -45,14 +53,14 @@ export class Memory {
     const size = roundUp(Math.max(1, bytes), ALIGNMENT);
     this.space ??= makeSpace(this.isShared);
     const address = this.space.allocator.take(size) ?? this.grow(size);
-    this.live += size;
+    this.count(size);
     return { address, bytes };
   }
 
   free({ address, bytes }: WasmBuffer): void {
     const size = roundUp(Math.max(1, bytes), ALIGNMENT);
     this.space!.allocator.release(address, size);
-    this.live -= size;
+    this.count(-size);
     if (this.live > 0) return;
     this.space = undefined;
     this.buffer = undefined;
@@ -79,6 +87,11 @@ export class Memory {
     return this.words!;
   }
 
+  private count(bytes: number): void {
+    this.live += bytes;
+    this.usage.live += bytes;
+  }
+
   private grow(bytes: number): number {
     const { object, maximum, allocator } = this.space!;
     const pages = object.buffer.byteLength / PAGE;
@@ -98,7 +111,7 @@ export class Memory {
     const most = (maximum * PAGE) / 2 ** 30;
     throw new EspalierError(
       'LIMIT',
-      `${bytes} bytes more than the ${this.live} in use do not fit: this host gives a WebAssembly memory of at most ${most} GiB`,
+      `${bytes} bytes more than the ${this.live} in use do not fit: a model has one WebAssembly memory, on this host of at most ${most} GiB`,
     );
   }
 }

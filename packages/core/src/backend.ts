@@ -81,6 +81,8 @@ export interface Program {
 
 export interface PrepareContext {
   readonly features: ReadonlySet<Feature>;
+  /** What the program will run in, for a backend that has {@link Backend.partition}; the backend itself when absent. */
+  readonly partition?: object | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -166,14 +168,24 @@ export interface Backend<B = unknown, P extends Program = Program> {
   alloc(bytes: number): B;
   free(buffer: B): void;
   write(buffer: B, offset: number, bytes: Uint8Array): void;
+  /** Memory that holds a constant for as long as a session, filled without holding up this thread; `alloc` and `write` where absent. */
+  upload?(bytes: Uint8Array): Promise<B>;
   read(buffer: B, offset: number, bytes: number): Promise<Uint8Array>;
   /** The buffer as host memory, where it is that. */
   view?(buffer: B): Uint8Array;
   /** A buffer over host memory that belongs to another, where the backend can work there. */
   adopt?(bytes: Uint8Array): B;
   record(steps: readonly Step<P>[]): CommandList<B>;
+  /** Memory for one model, shared by its sessions; it is gone when all of it is free. */
+  partition?(): Partition<B, P>;
   dispose(): void;
 }
+
+/** Memory apart from that of the backend, with what works in it. */
+export type Partition<B = unknown, P extends Program = Program> = Pick<
+  Backend<B, P>,
+  'alloc' | 'free' | 'write' | 'read' | 'view' | 'record'
+>;
 
 // biome-ignore lint/suspicious/noExplicitAny: buffers and programs are private to each backend; lists of backends mix them.
 export type AnyBackend = Backend<any, any>;

@@ -12,29 +12,45 @@ export class Constants {
   private readonly host: ReadonlyMap<string, Tensor>;
   private readonly slots: readonly Map<string, Slot<unknown>>[];
 
-  /** @param roots by value, the value whose bytes it is, where it is a view of another */
-  constructor(
+  private constructor(backends: readonly AnyBackend[], host: ReadonlyMap<string, Tensor>) {
+    this.backends = backends;
+    this.host = host;
+    this.slots = backends.map(() => new Map());
+  }
+
+  /**
+   * @param roots by value, the value whose bytes it is, where it is a view of another
+   * @param areBorrowed true where the bytes of the graph's constants are gone later
+   */
+  static async of(
     { graph, inferred }: Planned,
     units: readonly Unit[],
     roots: ReadonlyMap<string, string>,
     backends: readonly AnyBackend[],
-  ) {
-    this.backends = backends;
-    this.slots = backends.map(() => new Map());
+    areBorrowed: boolean,
+  ): Promise<Constants> {
     const host = new Map<string, Tensor>();
+    const uploads = backends.map(() => new Map<string, Tensor>());
     const keep = (name: string, backend?: number): void => {
       const root = roots.get(name) ?? name;
       const tensor = graph.constants.get(root) ?? inferred.values.get(root)?.constant;
       if (!tensor) return;
       if (backend === undefined || backends[backend]!.adopt) host.set(root, tensor);
-      else this.place(root, tensor, backend);
+      else uploads[backend]!.set(root, tensor);
     };
     for (const name of graph.outputs) keep(name);
     for (const unit of units) {
       if (unit.kind === 'region') for (const name of unit.reads) keep(name, unit.backend);
       else for (const name of usedValues(unit.task.node)) keep(name);
     }
-    this.host = withoutWaste(host);
+    const constants = new Constants(backends, areBorrowed ? mapValues(host, copyOf) : withoutWaste(host));
+    const done = await Promise.allSettled(
+      uploads.flatMap((tensors, b) => [...tensors].map(([root, tensor]) => constants.upload(root, tensor, b))),
+    );
+    const failed = done.find((each) => each.status === 'rejected');
+    if (!failed) return constants;
+    constants.dispose();
+    throw failed.reason;
   }
 
   has(name: string): boolean {
@@ -55,10 +71,15 @@ export class Constants {
   }
 
   private place(name: string, tensor: Tensor, backend: number): Slot<unknown> {
-    const slots = this.slots[backend]!;
-    const slot = slots.get(name) ?? { buffer: toBuffer(this.backends[backend]!, tensor), offset: 0 };
-    slots.set(name, slot);
+    const slot = { buffer: toBuffer(this.backends[backend]!, tensor), offset: 0 };
+    this.slots[backend]!.set(name, slot);
     return slot;
+  }
+
+  private async upload(name: string, tensor: Tensor, backend: number): Promise<void> {
+    const to = this.backends[backend]!;
+    if (!to.upload) this.place(name, tensor, backend);
+    else this.slots[backend]!.set(name, { buffer: await to.upload(tensor.bytes), offset: 0 });
   }
 
   dispose(): void {
@@ -100,10 +121,11 @@ function withoutWaste(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string,
     const used = [...users].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     if (used < LEAST_SHARE * buffer.byteLength) wasteful.add(buffer);
   }
-  return new Map(
-    [...tensors].map(([name, tensor]) => {
-      const isWasteful = tensor.type !== 'string' && wasteful.has(tensor.bytes.buffer);
-      return [name, isWasteful ? copyOf(tensor) : tensor];
-    }),
+  return mapValues(tensors, (tensor) =>
+    tensor.type !== 'string' && wasteful.has(tensor.bytes.buffer) ? copyOf(tensor) : tensor,
   );
+}
+
+function mapValues<T>(map: ReadonlyMap<string, T>, change: (value: T) => T): ReadonlyMap<string, T> {
+  return new Map([...map].map(([key, value]) => [key, change(value)]));
 }

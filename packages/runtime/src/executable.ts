@@ -19,6 +19,7 @@ import {
   type Step,
   schemaOf,
   sizeOf,
+  throwIfAborted,
   UnsupportedError,
   usedValues,
   type ValueFacts,
@@ -71,9 +72,13 @@ export type Unit = Region | ShapeQuestion | Evaluation | Control;
 
 export interface CompileContext {
   readonly backends: readonly AnyBackend[];
+  /** By backend, those that have memory for each model. */
+  readonly partitions: readonly (object | undefined)[];
   readonly ops: OpTable;
   readonly signal?: AbortSignal | undefined;
-  /** Told before each node is prepared. */
+  /** True where the bytes of the graph's constants are gone once it is compiled. */
+  readonly areBorrowed?: boolean | undefined;
+  /** Told when another node is prepared. */
   onNode?(): void;
 }
 
@@ -97,6 +102,7 @@ export class Executable {
     units: readonly Unit[],
     programs: readonly Program[],
     roots: ReadonlyMap<string, string>,
+    constants: Constants,
   ) {
     this.planned = withoutConstants(planned);
     this.backends = context.backends;
@@ -105,7 +111,7 @@ export class Executable {
     this.programs = programs;
     this.roots = roots;
     this.arenas = context.backends.map((backend) => new Pool(backend));
-    this.constants = new Constants(planned, units, roots, context.backends);
+    this.constants = constants;
     this.lifetimes = this.findLifetimes(planned.assignments.map(({ node }) => node));
     this.symbols = this.findSymbols();
   }
@@ -117,7 +123,8 @@ export class Executable {
     const units: Unit[] = [];
     try {
       await prepareAll(planned, context, roots, programs, units);
-      return new Executable(planned, context, units, programs, roots);
+      const constants = await Constants.of(planned, units, roots, context.backends, context.areBorrowed ?? false);
+      return new Executable(planned, context, units, programs, roots, constants);
     } catch (error) {
       discard(units, programs);
       throw error;
@@ -230,9 +237,14 @@ export interface StaticLayout {
   readonly bytes: ArenaLayout['bytes'];
 }
 
-interface Prepared {
+/** A kernel that was chosen in the end, and its program unless it works on tensors in host memory. */
+interface PreparedKernel {
   readonly kernel: Kernel;
   readonly backend: number;
+  readonly program: Program | undefined;
+}
+
+interface Prepared extends PreparedKernel {
   readonly program: Program;
   readonly task: Task;
 }
@@ -254,13 +266,14 @@ function withoutConstants({ graph, inferred, plan }: Planned): Executable['plann
 
 async function prepare(
   { call, constants, ranked, node }: Assignment,
-  { backends, signal }: CompileContext,
-): Promise<{ kernel: Kernel; backend: number; program: Program | undefined }> {
+  { backends, partitions, signal }: CompileContext,
+): Promise<PreparedKernel> {
   const reasons: string[] = [];
   for (const { kernel, backend } of ranked) {
     if (kernel.evaluate) return { kernel, backend, program: undefined };
     try {
-      const context = { features: backends[backend]!.features, ...(signal ? { signal } : {}) };
+      const { features } = backends[backend]!;
+      const context = { features, partition: partitions[backend], ...(signal ? { signal } : {}) };
       const program = await lend(constants, (lent) => kernel.prepare!(call, lent, context));
       return { kernel, backend, program };
     } catch (error) {
@@ -275,6 +288,43 @@ async function prepare(
   );
 }
 
+/**
+ * Prepares the kernels of all nodes at once: while one packs its constants on other threads, the next emits its code.
+ * @returns what was prepared, by the order of the nodes; `programs` has them too, and also where an error is thrown
+ */
+async function prepareKernels(
+  planned: Planned,
+  context: CompileContext,
+  programs: Program[],
+): Promise<readonly (PreparedKernel | undefined)[]> {
+  const slicer = new Slicer(context.signal);
+  let failed: { readonly error: unknown } | undefined;
+  const prepared: (PreparedKernel | undefined)[] = [];
+  const prepareOne = async (assignment: Assignment, index: number): Promise<void> => {
+    try {
+      const kernel = assignment.kind === 'kernel' ? await prepare(assignment, context) : undefined;
+      if (kernel?.program) programs.push(kernel.program);
+      prepared[index] = kernel;
+      context.onNode?.();
+    } catch (error) {
+      failed ??= { error };
+    }
+  };
+  const pending: Promise<void>[] = [];
+  try {
+    for (const [index, assignment] of planned.assignments.entries()) {
+      if (slicer.due) await slicer.pause();
+      if (failed) break;
+      pending.push(prepareOne(assignment, index));
+    }
+  } finally {
+    await Promise.all(pending);
+  }
+  if (failed) throw failed.error;
+  throwIfAborted(context.signal);
+  return prepared;
+}
+
 async function prepareAll(
   planned: Planned,
   context: CompileContext,
@@ -282,16 +332,14 @@ async function prepareAll(
   programs: Program[],
   units: Unit[],
 ): Promise<void> {
-  const slicer = new Slicer(context.signal);
+  const kernels = await prepareKernels(planned, context, programs);
   let open: { backend: number; steps: Prepared[] } | undefined;
   const close = (): void => {
     if (open) units.push(recordRegion(open.backend, open.steps, context.backends[open.backend]!, roots));
     open = undefined;
   };
-  for (const assignment of planned.assignments) {
+  for (const [index, assignment] of planned.assignments.entries()) {
     const task: Task = { node: assignment.node, call: assignment.call };
-    context.onNode?.();
-    if (slicer.due) await slicer.pause();
     if (assignment.kind === 'control') {
       close();
       const branches = new Map<string, Executable>();
@@ -299,7 +347,7 @@ async function prepareAll(
       for (const [name, branch] of assignment.branches) branches.set(name, await Executable.compile(branch, context));
       continue;
     }
-    const prepared = assignment.kind === 'kernel' ? await prepare(assignment, context) : undefined;
+    const prepared = kernels[index];
     if (prepared && !prepared.program) {
       close();
       units.push({ kind: 'evaluate', task, kernel: prepared.kernel, backend: prepared.backend });
@@ -310,7 +358,6 @@ async function prepareAll(
       units.push({ kind: 'shapes', task, inputs: schemaOf(context.ops, task.node)!.shapeInputs ?? [] });
     }
     if (!prepared) continue;
-    programs.push(prepared.program!);
     if (open?.backend !== prepared.backend) close();
     open ??= { backend: prepared.backend, steps: [] };
     open.steps.push({ ...prepared, program: prepared.program!, task });

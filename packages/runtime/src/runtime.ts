@@ -2,7 +2,7 @@
 
 import { type AnyBackend, createEvaluator, EspalierError, type Graph, type OpTable, onnxOps } from '@espalier/core';
 import { type AbsentBackend, calibrate, type DeviceProfile, planGraph } from '@espalier/planner';
-import { Executable } from './executable.ts';
+import { type CompileContext, Executable } from './executable.ts';
 import { createSession, type Session } from './session.ts';
 
 export interface RuntimeOptions {
@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly dims?: Readonly<Record<string, number>>;
   /** Names of graph passes to leave out. */
   readonly disablePasses?: readonly string[];
+  /** True where the bytes of the graph's constants are gone once the session is there: what runs read of them is copied. */
+  readonly areConstantsBorrowed?: boolean;
   readonly signal?: AbortSignal;
   /** Told of progress, `done` of `total` nodes prepared. */
   onProgress?(progress: { readonly stage: 'plan' | 'prepare'; readonly done: number; readonly total: number }): void;
@@ -44,13 +46,15 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const ids = backends.map((backend) => backend.id);
   if (new Set(ids).size !== ids.length) throw new TypeError(`two backends have the same id: ${ids.join(', ')}`);
   const sessions = new Set<Session>();
+  // Sessions live without the graph that they were made of.
+  const models = new WeakMap<Graph, Model>();
   const evaluate = createEvaluator(backends.at(-1)!, ops);
   const profile = (signal?: AbortSignal): Promise<DeviceProfile> => calibrate(backends, options.profile, signal);
   return {
     backends,
     absent,
     profile,
-    async createSession(graph, { dims, disablePasses, signal, onProgress } = {}) {
+    async createSession(graph, { dims, disablePasses, areConstantsBorrowed, signal, onProgress } = {}) {
       const abort = signal ? { signal } : {};
       onProgress?.({ stage: 'plan', done: 0, total: graph.nodes.length });
       const planned = await planGraph(graph, {
@@ -65,11 +69,14 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       });
       const total = planned.assignments.length;
       let done = 0;
+      const model = models.get(graph) ?? modelOn(backends);
+      models.set(graph, model);
       const executable = await Executable.compile(planned, {
-        backends,
+        ...model,
         ops,
+        areBorrowed: areConstantsBorrowed,
         ...abort,
-        onNode: () => onProgress?.({ stage: 'prepare', done: Math.min(done++, total), total }),
+        onNode: () => onProgress?.({ stage: 'prepare', done: Math.min(++done, total), total }),
       });
       onProgress?.({ stage: 'prepare', done: total, total });
       const session: Session = createSession(executable, () => sessions.delete(session));
@@ -82,4 +89,12 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       for (const backend of backends) backend.dispose();
     },
   };
+}
+
+/** Backends as the sessions of a model see them: with the memory that they set apart for it. */
+type Model = Pick<CompileContext, 'backends' | 'partitions'>;
+
+function modelOn(backends: readonly AnyBackend[]): Model {
+  const partitions = backends.map((backend) => backend.partition?.());
+  return { backends: backends.map((backend, i) => ({ ...backend, ...partitions[i] })), partitions };
 }
