@@ -37,7 +37,7 @@ import {
   productArgs,
   scaledFuses,
 } from '../matmul_int8/program.ts';
-import { type Patches, patchWords } from './patches.ts';
+import { type Patches, patchWords, patchWordsOf } from './patches.ts';
 
 /** Inputs of QuantizedConv. */
 const [X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO] = [0, 1, 2, 3, 4, 5];
@@ -58,6 +58,10 @@ function planOf(call: Call, constants: Constants): Plan | Rejection {
   const epilogue = epilogueOf(call, [conv.channels, conv.groups * conv.filters]);
   return isRejection(epilogue) ? epilogue : { conv, epilogue };
 }
+
+const patchesOf = ({ groups, channels, kernel, strides, dilations }: Convolution): Patches => ({
+  ...{ channels, pixel: groups * channels, kernel, strides, dilations },
+});
 
 const depthOf = ({ channels, taps }: Convolution): number => channels * taps;
 
@@ -124,15 +128,11 @@ async function prepare(isa: DotIsa, call: Call, constants: Constants, engine: En
   const signed = call.inputs[X]!.dtype === 'int8';
   const [b, scale, zeroPoint] = [W, W_SCALE, W_ZERO].map((i) => constants[i]?.tensor);
   const finish: Finish = { scaling: 'scaled', epilogue, result: quantizedType(epilogue) ?? 'float32' };
-  const patches: Patches = {
-    ...{ channels, pixel: groups * channels, kernel: conv.kernel },
-    ...{ strides: conv.strides, dilations: conv.dilations },
-  };
   const others = epilogue.operands.map(({ input }) => input);
   const known = knownShapes([call.outputs[0]!, ...others.map((i) => call.inputs[i]!)]);
   const size = [depthOf(conv), groups * filters] as const;
   const code = sharedCode(engine.addon, emitProduct, {
-    ...{ isa, finish, patches, aZero: { given: call.inputs[X_ZERO] !== undefined, signed } },
+    ...{ isa, finish, patches: patchesOf(conv), aZero: { given: call.inputs[X_ZERO] !== undefined, signed } },
     bZero: hasZeroPoints({ b: b!, scale, zeroPoint }),
     rows: blockHeights(isa, known && rowsOf(size, known).m),
     columns: panelKinds(isa, filters),
@@ -209,7 +209,7 @@ const NEAR = 1 << 18;
 function layOut(isa: DotIsa, conv: Convolution, dims: readonly (readonly number[])[], threads: number): Layout {
   const [x, ...results] = dims as [readonly number[], ...(readonly number[])[]];
   const { groups, filters } = conv;
-  const { input, output, begin } = windowsOf(conv, channelsFirst(x), channelsFirst(results[0]!));
+  const windows = windowsOf(conv, channelsFirst(x), channelsFirst(results[0]!));
   const k = depthOf(conv);
   const { m, batch, rowSteps, offsets } = rowsOf([k, groups * filters], results);
   const parts = packing(isa, k, filters);
@@ -220,15 +220,9 @@ function layOut(isa: DotIsa, conv: Convolution, dims: readonly (readonly number[
   const rows = Math.min(m, cut.blocksPerUnit * isa.rows);
   const patchTerms = threadBytes(isa);
   const patchRows = patchTerms + align(4 * rows);
-  const extent = (conv.kernel[2]! - 1) * conv.dilations[2]! + 1;
   return {
     ...{ cut, aRow, rowSteps, offsets: Array.from({ length: batch }, (_, i) => offsets(i)) },
-    words: {
-      ...{ xImage: sizeOf(x.slice(1)), patchTerms, patchRows, inside: Math.max(0, input[2]! - extent + 1) },
-      ...{ inDepth: input[0]!, inHeight: input[1]!, inWidth: input[2]! },
-      ...{ outDepth: output[0]!, outHeight: output[1]!, outWidth: output[2]! },
-      ...{ padDepth: begin[0]!, padHeight: begin[1]!, padWidth: begin[2]! },
-    },
+    words: { patchTerms, patchRows, ...patchWordsOf(patchesOf(conv), windows) },
     // Tiles may read a row more than there is.
     bytes: patchRows + align((rows + (isa.tileSteps === undefined ? 0 : 1)) * aRow),
   };

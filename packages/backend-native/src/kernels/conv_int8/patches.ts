@@ -61,6 +61,24 @@ export const patchWords = [
 /** Words of the thread's memory that gathering needs. */
 export const patchLocals = ['image', 'term', 'planes'] as const;
 
+/** Sizes of a call along three axes, and padding before them. */
+export interface PatchSizes {
+  readonly input: readonly number[];
+  readonly output: readonly number[];
+  readonly begin: readonly number[];
+}
+
+/** The words that sizes tell. */
+export function patchWordsOf({ pixel, kernel, dilations }: Patches, { input, output, begin }: PatchSizes) {
+  const extent = (kernel[2]! - 1) * dilations[2]! + 1;
+  return {
+    ...{ xImage: pixel * input.reduce((a, b) => a * b, 1), inside: Math.max(0, input[2]! - extent + 1) },
+    ...{ inDepth: input[0]!, inHeight: input[1]!, inWidth: input[2]! },
+    ...{ outDepth: output[0]!, outHeight: output[1]!, outWidth: output[2]! },
+    ...{ padDepth: begin[0]!, padHeight: begin[1]!, padWidth: begin[2]! },
+  };
+}
+
 /** Where words are: of the argument block from rdi on, of the thread's memory from rbx on. */
 export interface Places {
   argument(name: (typeof patchWords)[number] | 'aRow'): number;
