@@ -45,7 +45,7 @@ import {
   type Tile,
   thread,
 } from './frame.ts';
-import { emitGather } from './gather.ts';
+import { AHEAD, emitGather } from './gather.ts';
 
 /**
  * What stands in the lanes of a vector: pixels, each multiplied by a filter's broadcast weight; or filters, multiplied by a broadcast
@@ -66,6 +66,13 @@ export function blocksOf(isa: Isa, lanes: Lanes, filters: number): readonly numb
   const least = Math.floor(filters / count);
   return Array.from({ length: count }, (_, i) => least + (i < filters % count ? 1 : 0));
 }
+
+/** Blocks of filters that read pixels where they are: for more of them a copy that stays in the first-level cache pays. */
+const DIRECT_BLOCKS = 5;
+
+/** True where whole tiles of pixels are not copied. */
+export const readsPixels = (isa: Isa, lanes: Lanes, { isPointwise, filters }: Convolution): boolean =>
+  isPointwise && lanes === 'pixels' && blocksOf(isa, lanes, filters).length <= DIRECT_BLOCKS;
 
 export interface Shape {
   readonly isa: Isa;
@@ -90,6 +97,8 @@ const temporaries: Readonly<Record<string, number>> = {
 };
 
 const [vectorsAt, scalarsAt] = [r8, r9];
+/** Bytes from a channel to the next. */
+const strideOf = r10;
 const [resultAt, sumAt] = [r8, rdx];
 const operandsAt: readonly Gpr[] = [r10, r11, r12, r13, r14, r15];
 
@@ -107,6 +116,7 @@ class Emission {
   private readonly layout: ReturnType<typeof scratchLayout>;
   private readonly blocks: readonly number[];
   private readonly overPixels: boolean;
+  private readonly isDirect: boolean;
   private readonly math: Vectors;
   /** The steps of the epilogue need no more registers than a product leaves. */
   private readonly inRegisters: boolean;
@@ -124,6 +134,7 @@ class Emission {
     this.panelBytes = 2 * this.vectorBytes;
     this.layout = scratchLayout(shape.isa, this.tile, shape.conv.isPointwise ? 0 : shape.conv.taps);
     this.blocks = blocksOf(shape.isa, shape.lanes, shape.conv.filters);
+    this.isDirect = readsPixels(shape.isa, shape.lanes, shape.conv);
   }
 
   /** Entry: args in rdi, unit in rsi, thread in rdx. */
@@ -150,6 +161,12 @@ class Emission {
     a.cmova(rcx, rdx);
     a.mov(thread, local('channels'), rcx);
     this.each('tile', 'tileStart', 'tileEnd', () => {
+      const isRead = a.label();
+      if (this.isDirect) {
+        this.pixelsOf(rcx);
+        a.cmpi(rcx, this.tile.pixels);
+        a.je(isRead);
+      }
       a.mov(r9, args, argument('patches'));
       a.add(r9, rbx);
       this.tileIndex(rax);
@@ -159,6 +176,7 @@ class Emission {
       a.mov(rax, thread, local('tile'));
       const taps = operandArgument(this.shape.epilogue.operands.length);
       emitGather(a, { isa: this.isa, tile: this.tile, conv, ...this.layout, taps });
+      a.bind(isRead);
     });
     this.each('block', 'blockStart', 'blockEnd', () => {
       this.each('tile', 'tileStart', 'tileEnd', () => this.multiply());
@@ -289,6 +307,7 @@ class Emission {
     this.firstFilter(weightsAt);
     a.imuli(weightsAt, weightsAt, 4 * conv.channels * conv.taps);
     a.add(weightsAt, thread, local('weights'));
+    if (this.isDirect) this.locatePixels();
     const done = a.label();
     const rowKinds = this.overPixels ? [...new Set(this.blocks)] : this.heightsOfTiles();
     for (const [vectors, isLastKind, nextKind] of this.kinds()) {
@@ -321,6 +340,23 @@ class Emission {
     if (this.overPixels) this.finishPixels();
     else this.finishFilters();
     a.bind(isMore);
+  }
+
+  /** A whole tile is where it is in the image, its channels as far from each other as there; others were copied. Changes rax, rcx. */
+  private locatePixels(): void {
+    const { a, tile } = this;
+    const isCopied = a.label();
+    this.pixelsOf(rcx);
+    a.movi(strideOf, tile.pitch);
+    a.cmpi(rcx, tile.pixels);
+    a.jne(isCopied);
+    a.mov(strideOf, args, argument('xChannel'));
+    a.mov(vectorsAt, thread, local('channel'));
+    a.imul(vectorsAt, strideOf);
+    a.add(vectorsAt, thread, local('x'));
+    a.imuli(rax, thread, local('tile'), 4 * tile.pixels);
+    a.add(vectorsAt, rax);
+    a.bind(isCopied);
   }
 
   /** Jumps unless the chunk is the last. Changes rax. */
@@ -438,8 +474,14 @@ class Emission {
     const weights = this.overPixels ? { pointer: scalarsAt, pitch } : { pointer: vectorsAt, pitch: this.panelBytes };
     let fetched = 0;
     const step = (u: number, isRound: boolean): void => {
+      const at0 = this.isDirect ? 0 : u * this.panelBytes;
       for (let v = 0; v < vectors; v++)
-        a.vmovups(isa.register(2 * isa.rows + v), at(vectorsAt), u * this.panelBytes + v * this.vectorBytes);
+        a.vmovups(isa.register(2 * isa.rows + v), at(vectorsAt), at0 + v * this.vectorBytes);
+      if (this.isDirect) {
+        for (let line = 0; line < vectors * this.vectorBytes; line += 64)
+          a.prefetcht0(at(vectorsAt, strideOf, AHEAD), line);
+        a.add(vectorsAt, strideOf);
+      }
       if (u === 0) fetched = 0;
       for (; isRound && fetched < (u + 1) * weights.pitch; fetched += 64)
         a.prefetcht0(at(weights.pointer), PREFETCH * weights.pitch + fetched);
@@ -455,7 +497,7 @@ class Emission {
       }
     };
     const advance = (steps: number): void => {
-      a.addi(vectorsAt, steps * this.panelBytes);
+      if (!this.isDirect) a.addi(vectorsAt, steps * this.panelBytes);
       a.addi(scalarsAt, steps * pitch);
     };
     a.imuli(rcx, thread, local('channels'), this.shape.conv.taps);

@@ -70,7 +70,7 @@ function locateChunk(a: Assembler, from: Gpr, channels: Gpr): void {
 }
 
 /** Rows of a panel fetched ahead: the next channels of the same pixels are far away. */
-const AHEAD = 8;
+export const AHEAD = 8;
 
 /** Of filters of one tap patches are the image itself. */
 function emitCopy(a: Assembler, { isa, tile }: Gather): void {

@@ -29,7 +29,7 @@ import type { NativeCall, NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { streamedBytes } from '../matmul/index.ts';
 import { avx2, avx512, type Isa, panelWidth } from '../matmul/isa.ts';
-import { blocksOf, emitConvolution, type Lanes, tileOf } from './emit.ts';
+import { blocksOf, emitConvolution, type Lanes, readsPixels, tileOf } from './emit.ts';
 import { argumentWords, scratchLayout, sumBytes } from './frame.ts';
 import { packFilters } from './pack.ts';
 
@@ -103,7 +103,8 @@ function cyclesBeside(isa: Isa, lanes: Lanes, conv: Convolution, y: readonly num
   const tiles = Math.ceil(pixels / tile.pixels);
   // Pieces end with a row, a vector or a tile.
   const pieces = width > 0 ? taps * ((pixels / width) * Math.ceil(width / isa.lanes) + tiles) : 0;
-  const gathered = isPointwise ? tiles * channels * COPY[name] : pieces * (PIECE.once + channels * PIECE.channel);
+  const copied = readsPixels(isa, lanes, conv) ? tiles - Math.floor(pixels / tile.pixels) : tiles;
+  const gathered = isPointwise ? copied * channels * COPY[name] : pieces * (PIECE.once + channels * PIECE.channel);
   const stored =
     lanes === 'pixels' ? filters * Math.ceil(tile.pixels / isa.lanes) : Math.ceil(filters / panelWidth(isa));
   return gathered + tiles * stored * FINISH[lanes][name];
