@@ -33,6 +33,12 @@ describe('windows over symbolic sizes', () => {
     }
   });
 
+  it('give nothing of nothing where a window is of one element', () => {
+    expect(shape('Conv', [value([1, 3, 0]), value([8, 3, 1])], { strides: [2] })).toEqual([1, 8, 0]);
+    expect(() => shape('Conv', [value([1, 3, 0]), value([8, 3, 3])])).toThrow(/over 3 elements does not fit into 0/);
+    expect(() => shape('Conv', [value([1, 3, 2]), value([8, 3, 3])])).toThrow(/over 3 elements does not fit into 2/);
+  });
+
   it('keep a size that padding keeps', () => {
     const same = { pads: [1, 1, 1, 1] };
     expect(shape('Conv', [value(['n', 3, 'h', 'w']), value([8, 3, 3, 3])], same)).toEqual(['n', 8, 'h', 'w']);

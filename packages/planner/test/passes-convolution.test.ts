@@ -30,6 +30,10 @@ describe('write-transposed-convolutions', () => {
     await expectSameValues(model, result);
   });
 
+  it('is left where it gives nothing', async () => {
+    await expectUntouched(transposed([1, 1, 1], [1, 1, 2], { pads: [1, 1] }), [writeTransposedConvolutions]);
+  });
+
   it('gives the same for all kinds of windows', async () => {
     for (let i = 0; i < 50; i++) {
       const rank = 1 + below(3);

@@ -78,7 +78,9 @@ export function slidingWindow<D extends Dim>(
     output = spatial.map((size, i) => {
       const padded = dim.add(dim.add(size, begin[i]), end[i]);
       const room = dim.sub(padded, extents[i]);
-      if (typeof room === 'number' && room < 0)
+      // Of nothing there may be nothing.
+      const isEmpty = size === 0 && typeof room === 'number' && room >= -strides[i]!;
+      if (typeof room === 'number' && room < 0 && !isEmpty)
         bad(`a window over ${extents[i]} elements does not fit into ${padded}, padding included`);
       if (!attrs['ceil_mode'] || autoPad === 'VALID') return dim.add(dim.floorDiv(room, strides[i]), 1);
       // Windows that would start in the padding behind the input do not count.
