@@ -128,20 +128,51 @@ Napi::Value MapCode(const Napi::CallbackInfo& info) {
 // unmapCode(address, bytes)
 void UnmapCode(const Napi::CallbackInfo& info) { unmapCode(pointer<void>(info[0]), size(info[1])); }
 
-// mapFile(path) -> { address, bytes }
+// Reading a file may wait for a disk: not on JavaScript's thread.
+class FileMapping : public Napi::AsyncWorker {
+ public:
+  FileMapping(Napi::Env env, std::string path)
+      : Napi::AsyncWorker(env, "espalier"), path_(std::move(path)), deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    std::string error;
+    at_ = mapFile(path_, &bytes_, &error);
+    if (!at_) SetError("cannot map the file: " + error);
+  }
+
+  void OnOK() override {
+    auto result = Napi::Object::New(Env());
+    result.Set("address", address(Env(), at_));
+    result.Set("bytes", static_cast<double>(bytes_));
+    deferred_.Resolve(result);
+  }
+
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  const std::string path_;
+  const Napi::Promise::Deferred deferred_;
+  void* at_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// mapFile(path) -> promise of { address, bytes }
 Napi::Value MapFile(const Napi::CallbackInfo& info) {
-  size_t bytes = 0;
-  std::string error;
-  void* at = mapFile(info[0].As<Napi::String>(), &bytes, &error);
-  if (!at) return fail(info.Env(), "cannot map the file: " + error);
-  auto result = Napi::Object::New(info.Env());
-  result.Set("address", address(info.Env(), at));
-  result.Set("bytes", static_cast<double>(bytes));
-  return result;
+  auto* mapping = new FileMapping(info.Env(), info[0].As<Napi::String>());
+  const auto promise = mapping->promise();
+  mapping->Queue();
+  return promise;
 }
 
 // unmapFile(address, bytes)
 void UnmapFile(const Napi::CallbackInfo& info) { unmapFile(pointer<void>(info[0]), size(info[1])); }
+
+// addressOf(ArrayBufferView) -> where its bytes are for as long as it lives
+Napi::Value AddressOf(const Napi::CallbackInfo& info) {
+  return address(info.Env(), info[0].As<Napi::Uint8Array>().Data());
+}
 
 // copy(address, Uint8Array): into native memory
 void CopyIn(const Napi::CallbackInfo& info) {
@@ -222,6 +253,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   set("unmapCode", UnmapCode);
   set("mapFile", MapFile);
   set("unmapFile", UnmapFile);
+  set("addressOf", AddressOf);
   set("copyIn", CopyIn);
   set("run", Run);
   set("runHere", RunHere);

@@ -126,6 +126,10 @@ void* mapFile(const std::string& path, size_t* bytes, std::string* error) {
   }
   if (pages == MAP_FAILED) *error = strerror(errno);
   if (file >= 0) close(file);
+#ifdef MADV_POPULATE_READ
+  // Older systems read pages when they are first touched.
+  if (pages != MAP_FAILED && *bytes > 0) madvise(pages, *bytes, MADV_POPULATE_READ);
+#endif
   return pages == MAP_FAILED ? nullptr : pages;
 }
 

@@ -15,7 +15,7 @@ void release(void* address, size_t bytes, bool guard);
 void* mapCode(const void* code, size_t bytes, std::string* error);
 void unmapCode(void* address, size_t bytes);
 
-// Maps a whole file for reading. Null on failure; `error` says why.
+// Maps a whole file for reading, and waits until it is there. Null on failure; `error` says why.
 void* mapFile(const std::string& path, size_t* bytes, std::string* error);
 void unmapFile(void* address, size_t bytes);
 

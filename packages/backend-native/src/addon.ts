@@ -8,8 +8,10 @@ export interface Addon {
   detach(buffer: ArrayBuffer): void;
   mapCode(code: Uint8Array): number;
   unmapCode(address: number, bytes: number): void;
-  mapFile(path: string): { readonly address: number; readonly bytes: number };
+  mapFile(path: string): Promise<{ readonly address: number; readonly bytes: number }>;
   unmapFile(address: number, bytes: number): void;
+  /** Of a view's first byte; it stays there for as long as the view's buffer is neither collected nor detached. */
+  addressOf(view: Uint8Array): number;
   copyIn(address: number, bytes: Uint8Array): void;
   run(
     commands: number,

@@ -2,7 +2,7 @@
 
 import { type Backend, type Call, EspalierError, type Kernel } from '@espalier/core';
 import { calibrate } from './calibrate.ts';
-import { type EngineOptions, startEngine } from './engine.ts';
+import { type EngineOptions, type StartedEngine, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
@@ -16,6 +16,7 @@ import { matmulFew } from './kernels/matmul_few/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
+import { runCopy } from './kernels/movement/pieces.ts';
 import { normalization } from './kernels/normalization/index.ts';
 import { pointwise } from './kernels/pointwise/index.ts';
 import { quantization } from './kernels/quantize/index.ts';
@@ -78,6 +79,7 @@ export function createNativeBackend(options: NativeOptions = {}): NativeBackend 
     alloc: (bytes) => memory.alloc(bytes),
     free: (buffer) => memory.free(buffer),
     write: (buffer, offset, bytes) => buffer.view.set(bytes, offset),
+    upload: (bytes) => upload(engine, bytes),
     read: async (buffer, offset, bytes) => buffer.view.slice(offset, offset + bytes),
     view: (buffer) => buffer.view,
     record: (steps) => recordList(engine, steps),
@@ -90,6 +92,27 @@ export function createNativeBackend(options: NativeOptions = {}): NativeBackend 
       engine.dispose();
     },
   };
+}
+
+/** Bytes that are copied in less time than another thread takes to wake. */
+const SMALL_BYTES = 1 << 16;
+
+async function upload(engine: StartedEngine, bytes: Uint8Array): Promise<NativeBuffer> {
+  const { addon, memory, features } = engine;
+  const buffer = memory.allocLasting(bytes.length);
+  if (bytes.length <= SMALL_BYTES) {
+    buffer.view.set(bytes);
+    return buffer;
+  }
+  const strides = [1];
+  const [to, from] = [buffer.address, addon.addressOf(bytes)].map((address) => ({ address, strides }));
+  try {
+    await runCopy(engine, features.has('avx512'), [{ extents: [bytes.length], to: to!, from: from! }], 1);
+    return buffer;
+  } catch (error) {
+    memory.free(buffer);
+    throw error;
+  }
 }
 
 /** The call without the names of the nodes that were fused: code is shared where all that it is made from is the same. */

@@ -5,6 +5,7 @@ export { createNativeBackend, type NativeBackend, type NativeOptions } from './b
 export { type LoadedCode, loadCode } from './code.ts';
 export { features as nativeFeatures, type NativeFeature } from './cpu.ts';
 export { type EngineOptions, type StartedEngine, startEngine } from './engine.ts';
+export { type MappedFile, mapFile } from './files.ts';
 export type { NativeKernel } from './kernel.ts';
 export { type Engine, recordList } from './list.ts';
 export { MAX_BUFFER_BYTES, Memory, type NativeBuffer } from './memory.ts';

@@ -220,25 +220,26 @@ function wordWriter(buffer: NativeBuffer, offset: number): (word: number) => voi
 }
 
 /**
- * Runs one command on this thread, as what prepares constants does: their units take microseconds, other threads longer to wake. Yields
- * after each unit.
+ * Runs one command on the pool's threads, as what prepares constants does.
+ * @throws EspalierError `ABORTED` when the thread that waits for it is ending
  */
-export function* runHere(
-  { addon, memory, trampoline }: Engine,
+export async function runOnce(
+  { addon, memory, trampoline, threads, team }: Engine,
   { code, units, args }: Omit<Encoded, 'step'>,
-): Generator<void, void> {
-  const buffer = memory.alloc(8 * args.length);
+): Promise<void> {
+  if (units === 0) return;
+  const buffer = memory.alloc(8 * (COMMAND_WORDS + args.length));
   try {
     const write = wordWriter(buffer, 0);
-    for (const word of args) write(word);
-    for (let unit = 0; unit < units; unit++) {
-      addon.call(code, buffer.address, trampoline, unit);
-      yield;
-    }
+    for (const word of [code, buffer.address + 8 * COMMAND_WORDS, units, ...args]) write(word);
+    const completed = await addon.run(buffer.address, 1, trampoline, 0, 0, threads, team);
+    if (!completed) throw stopped();
   } finally {
     memory.free(buffer);
   }
 }
+
+const stopped = (): EspalierError => new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
 
 async function runBlock(
   engine: Engine,
@@ -265,7 +266,7 @@ async function runBlock(
   }
   if (!completed) {
     throwIfAborted(signal);
-    throw new EspalierError('ABORTED', 'the run was stopped because its thread is ending');
+    throw stopped();
   }
   pace.there = Math.min(pace.there, (performance.now() - started) / 1000);
   checkStatus(block);

@@ -26,6 +26,35 @@ interface Chunk {
   parts: number;
 }
 
+class Allocation implements NativeBuffer {
+  readonly address: number;
+  readonly bytes: number;
+  /** What it is a part of. */
+  readonly chunk: Chunk | undefined;
+  private readonly addon: Addon;
+  private known: Uint8Array | undefined;
+
+  constructor(addon: Addon, address: number, bytes: number, chunk: Chunk | undefined) {
+    this.addon = addon;
+    this.address = address;
+    this.bytes = bytes;
+    this.chunk = chunk;
+  }
+
+  /** Made when it is first asked for: V8 collects the sooner the more memory it has views of, and most is only native code's. */
+  get view(): Uint8Array {
+    // An external buffer of no bytes may be made at any address, and be no view of ours.
+    this.known ??= new Uint8Array(this.bytes > 0 ? this.addon.view(this.address, this.bytes) : new ArrayBuffer(0));
+    return this.known;
+  }
+
+  /** Empties the view. */
+  end(): void {
+    if (this.known && this.bytes > 0) this.addon.detach(this.known.buffer as ArrayBuffer);
+    this.known ??= new Uint8Array(0);
+  }
+}
+
 /** Allocates and frees; with `guard`, touching the byte after a buffer kills the process (for tests). */
 export class Memory {
   /** Bytes that are allocated now. */
@@ -34,7 +63,6 @@ export class Memory {
   private readonly guard: boolean;
   /** The one that is being filled. */
   private chunk: Chunk | undefined;
-  private readonly chunks = new WeakMap<NativeBuffer, Chunk>();
 
   constructor(addon: Addon, guard = false) {
     this.addon = addon;
@@ -56,18 +84,16 @@ export class Memory {
     if (!this.chunk || this.chunk.used + size > CHUNK_BYTES)
       this.chunk = { address: this.allocate(CHUNK_BYTES), used: 0, parts: 0 };
     const { chunk } = this;
-    const buffer = this.bufferAt(chunk.address + chunk.used, bytes);
+    const address = chunk.address + chunk.used;
     chunk.used += size;
     chunk.parts++;
-    this.chunks.set(buffer, chunk);
-    return buffer;
+    return this.bufferAt(address, bytes, chunk);
   }
 
   free(buffer: NativeBuffer): void {
-    const { address, bytes, view } = buffer;
-    if (bytes > 0) this.addon.detach(view.buffer as ArrayBuffer);
+    const { address, bytes, chunk } = buffer as Allocation;
+    (buffer as Allocation).end();
     this.live -= bytes;
-    const chunk = this.chunks.get(buffer);
     if (!chunk) this.addon.release(address, bytes, this.guard);
     else if (--chunk.parts === 0) {
       if (chunk === this.chunk) this.chunk = undefined;
@@ -85,10 +111,8 @@ export class Memory {
     }
   }
 
-  private bufferAt(address: number, bytes: number): NativeBuffer {
+  private bufferAt(address: number, bytes: number, chunk?: Chunk): NativeBuffer {
     this.live += bytes;
-    // An external buffer of no bytes may be made at any address, and be no view of ours.
-    const view = bytes > 0 ? new Uint8Array(this.addon.view(address, bytes)) : new Uint8Array(0);
-    return { address, bytes, view };
+    return new Allocation(this.addon, address, bytes, chunk);
   }
 }

@@ -2,6 +2,7 @@
 
 import { createJsBackend } from '@espalier/backend-js';
 import type { AnyBackend } from '@espalier/core';
+import type { MappedFile } from './source.ts';
 
 /** What a backend is told when it is made. */
 export interface BackendSettings {
@@ -58,6 +59,12 @@ export async function importNative(): Promise<NativeModule | { readonly reason: 
     const absent = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
     return { reason: absent ? `${NATIVE} is not installed` : `${NATIVE} cannot be loaded: ${message}` };
   }
+}
+
+/** A file's bytes without a copy of them, where the native backend is there; undefined where it is not, or cannot. */
+export async function mapFile(path: string): Promise<MappedFile | undefined> {
+  const native = await importNative();
+  return 'reason' in native ? undefined : native.mapFile(path);
 }
 
 /** Hidden from bundlers, which would follow the name into what runs in no browser. */

@@ -6,7 +6,14 @@ import type { AbsentBackend, DeviceProfile } from '@espalier/planner';
 import { createRuntime, type Runtime, type Session, type SessionOptions } from '@espalier/runtime';
 import { isSafetensors } from '@espalier/safetensors';
 import { importTfjs } from '@espalier/tfjs';
-import { type BackendName, type BackendSettings, backendNames, isBackendName, makeBackend } from './backends.ts';
+import {
+  type BackendName,
+  type BackendSettings,
+  backendNames,
+  isBackendName,
+  makeBackend,
+  mapFile,
+} from './backends.ts';
 import { type ModelSource, type OpenSource, openSource } from './source.ts';
 
 export interface Progress {
@@ -38,17 +45,27 @@ export interface LoadOptions extends BackendSettings {
  * @throws EspalierError `NOT_FOUND`, `BAD_FILE`, `BAD_GRAPH`, `UNSUPPORTED` (listing every node that cannot run), `UNSAFE_PATH`, `ABORTED`
  */
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Session> {
-  const { onProgress } = options;
+  const { onProgress, signal, compress, backends } = options;
   onProgress?.({ stage: 'read', done: 0, total: undefined });
-  const opened = await openSource(source, {
-    signal: options.signal,
-    onBytes: (done, total) => onProgress?.({ stage: 'read', done, total }),
-  });
-  onProgress?.({ stage: 'import', done: 0, total: undefined });
-  const imported = await importGraph(opened, options.signal);
-  const graph = options.compress ? await options.compress(imported) : imported;
-  const runtime = await makeRuntime(options);
-  return runtime.createSession(graph, sessionOptions(options));
+  // Who compresses may keep the graph, and its constants with it.
+  const map = !compress && (!backends || backends.includes('native')) ? mapFile : undefined;
+  const onBytes = (done: number, total: number | undefined): void => onProgress?.({ stage: 'read', done, total });
+  const opening = openSource(source, { signal, onBytes, map });
+  try {
+    // Files are read on other threads meanwhile.
+    const [opened, runtime] = await Promise.all([opening, makeRuntime(options)]);
+    onProgress?.({ stage: 'import', done: 0, total: undefined });
+    const imported = await importGraph(opened, signal);
+    const graph = compress ? await compress(imported) : imported;
+    const areConstantsBorrowed = (opened.mapped ?? []).length > 0;
+    return await runtime.createSession(graph, { ...sessionOptions(options), areConstantsBorrowed });
+  } finally {
+    await opening.then(closeFiles, () => undefined);
+  }
+}
+
+function closeFiles({ mapped = [] }: OpenSource): void {
+  for (const file of mapped) file.close();
 }
 
 /**

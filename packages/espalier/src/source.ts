@@ -12,6 +12,15 @@ export interface OpenSource {
   readonly bytes: Uint8Array;
   /** Reads a file beside the main one; absent where there is no beside. */
   readonly sibling?: (relativePath: string) => Promise<Uint8Array>;
+  /** Files whose bytes lie in memory that is not JavaScript's, those beside the main one included once they were read. */
+  readonly mapped?: readonly MappedFile[];
+}
+
+/** A file's bytes in memory that is not JavaScript's. */
+export interface MappedFile {
+  /** Empty once the file is closed. */
+  readonly bytes: Uint8Array;
+  close(): void;
 }
 
 type Fs = typeof import('node:fs');
@@ -27,6 +36,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of the bytes of all files that were begun; the total is undefined where the length of one is not known. */
   onBytes?(done: number, total: number | undefined): void;
+  /** Instead of reading files; undefined where it cannot. */
+  map?: ((path: string) => Promise<MappedFile | undefined>) | undefined;
 }
 
 /** @throws EspalierError `NOT_FOUND`, `BAD_FILE`, `ABORTED`; TypeError for something else than a source */
@@ -105,9 +116,15 @@ async function openPath(
   path: string,
   fs: Fs,
   { dirname, resolve, sep, isAbsolute }: Path,
-  { signal }: OpenOptions,
+  { signal, map }: OpenOptions,
 ): Promise<OpenSource> {
+  const mapped: MappedFile[] = [];
   const read = async (file: string): Promise<Uint8Array> => {
+    const known = await map?.(file);
+    if (known) {
+      mapped.push(known);
+      return known.bytes;
+    }
     try {
       return await fs.promises.readFile(file, signal ? { signal } : {});
     } catch (error) {
@@ -137,5 +154,5 @@ async function openPath(
     if (!target.startsWith(folder.endsWith(sep) ? folder : folder + sep) || !wanted.startsWith(folder)) unsafe();
     return read(target);
   };
-  return { name: path, bytes: await read(path), sibling };
+  return { name: path, bytes: await read(path), sibling, mapped };
 }

@@ -11,8 +11,6 @@ import {
   ESPALIER,
   isRejection,
   type Rejection,
-  runGenerator,
-  Slicer,
   sizeOf,
 } from '@espalier/core';
 import { geometry, partition } from '@espalier/lowering';
@@ -198,10 +196,13 @@ async function pack(isa: Isa, source: Source, call: Call, constants: Constants, 
   const isNarrow = typeof source !== 'string';
   const panels = engine.memory.allocLasting(isNarrow ? narrowBytes(source, n, width) : packedBytes(k, n, width));
   const dense = { rowBytes: 4 * width, paramBytes: 0, groupBytes: 4 * width * k, panelBytes: 4 * width * k };
-  const packing = isNarrow
-    ? packNarrow(engine, isa, source, quantizedMatrix(call, constants), panels)
-    : packPanels(engine, isa, constants[1]!.tensor.bytes, [k, n], 4, k, dense, panels);
-  await runGenerator(packing, new Slicer());
+  try {
+    if (isNarrow) await packNarrow(engine, isa, source, quantizedMatrix(call, constants), panels);
+    else await packPanels(engine, isa, constants[1]!.tensor.bytes, [k, n], 4, k, dense, panels);
+  } catch (error) {
+    engine.memory.free(panels);
+    throw error;
+  }
   return panels;
 }
 

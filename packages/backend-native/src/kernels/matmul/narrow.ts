@@ -3,6 +3,7 @@
  * float32. A panel is a row of groups: the parameters of each, float32, then its rows of K.
  */
 
+import { runGenerator, Slicer } from '@espalier/core';
 import { type Address, type Assembler, BROADCAST, type Vector } from '@espalier/x64';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
@@ -119,20 +120,21 @@ export interface NarrowMatrix {
 export const narrowBytes = (narrow: Narrow, n: number, width: number): number =>
   Math.ceil(n / width) * narrowLayout(narrow, width).panelBytes;
 
-/** Packs a matrix into fresh memory, which is zero; yields often. */
-export function* packNarrow(
+/** Packs a matrix into fresh memory, which is zero. */
+export async function packNarrow(
   engine: Engine,
   isa: Isa,
   narrow: Narrow,
   matrix: NarrowMatrix,
   to: NativeBuffer,
-): Generator<void, void> {
+): Promise<void> {
   const { bits, k, group } = narrow;
   const { n, bytes } = matrix;
   const width = panelWidth(isa);
-  yield* packParameters(narrow, matrix, width, to.view);
-  if (bits === 4) yield* packNibbles(narrow, matrix, width, to.view);
-  else yield* packPanels(engine, isa, bytes, [k, n], 1, group, narrowLayout(narrow, width), to);
+  const slicer = new Slicer();
+  await runGenerator(packParameters(narrow, matrix, width, to.view), slicer);
+  if (bits === 4) await runGenerator(packNibbles(narrow, matrix, width, to.view), slicer);
+  else await packPanels(engine, isa, bytes, [k, n], 1, group, narrowLayout(narrow, width), to);
 }
 
 /** Scales and zero points; yields after each panel. */

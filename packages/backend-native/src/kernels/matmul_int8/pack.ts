@@ -4,7 +4,7 @@
  * fill up the last panel included): the sum of its elements, its scale, its zero point, each 32 bits.
  */
 
-import { runGenerator, Slicer, type Tensor } from '@espalier/core';
+import type { Tensor } from '@espalier/core';
 import {
   Assembler,
   al,
@@ -32,7 +32,7 @@ import {
   xmm,
 } from '@espalier/x64';
 import { sharedCode } from '../../code.ts';
-import { type Engine, runHere } from '../../list.ts';
+import { type Engine, runOnce } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import { type DotIsa, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
 
@@ -89,11 +89,6 @@ export async function packConstant(
   const { memory, addon } = engine;
   const parts = packing(isa, k, n);
   const to = memory.allocLasting(parts.bytes);
-  const operands = [b, scale, zeroPoint].map((tensor) => {
-    const buffer = memory.alloc(tensor?.bytes.byteLength ?? 0);
-    if (tensor) addon.copyIn(buffer.address, tensor.bytes);
-    return buffer;
-  });
   const granularity = (tensor: Tensor | undefined): PackShape['scale'] =>
     tensor && (tensor.size === 1 ? 'one' : 'perColumn');
   const code = sharedCode(addon, emitPack, isa, {
@@ -101,14 +96,23 @@ export async function packConstant(
     scale: granularity(scale),
     zeroPoint: granularity(zeroPoint),
   });
+  const address = (tensor: Tensor | undefined): number => (tensor ? addon.addressOf(tensor.bytes) : 0);
   try {
-    const [from, scales, zeros] = operands.map(({ address }) => address);
-    const args = packArgs(parts, { k, n, from: from!, to: to.address, scale: scales!, zero: zeros! });
-    await runGenerator(runHere(engine, { code: code.addresses[0]!, units: parts.panels, args }), new Slicer());
+    const args = packArgs(parts, {
+      k,
+      n,
+      from: address(b),
+      to: to.address,
+      scale: address(scale),
+      zero: address(zeroPoint),
+    });
+    await runOnce(engine, { code: code.addresses[0]!, units: parts.panels, args });
     return to;
+  } catch (error) {
+    memory.free(to);
+    throw error;
   } finally {
     code.dispose();
-    for (const buffer of operands) memory.free(buffer);
   }
 }
 

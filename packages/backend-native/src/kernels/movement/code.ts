@@ -1,7 +1,7 @@
-/** The code of all movements: one copy for each engine and instruction set, as none of it depends on a call. */
+/** The code of movements, in parts, one copy of each for each instruction set, as none of it depends on a call. */
 
 import { Assembler } from '@espalier/x64';
-import { type LoadedCode, loadCode } from '../../code.ts';
+import { type LoadedCode, sharedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import { Vectors } from '../../math/index.ts';
 import type { Size } from '../lanes.ts';
@@ -39,47 +39,41 @@ function partsOf(bytes: number): ReadonlyMap<string, (v: Vectors) => void> {
 
 export interface MovementCode {
   readonly isWide: boolean;
-  /** Where a part begins; undefined where it is missing. */
-  readonly entries: ReadonlyMap<string, number>;
+  /** Where a part begins, which is emitted when it is first asked for; undefined where it is missing. */
+  readonly entries: { get(name: string): number | undefined };
   release(): void;
 }
 
-interface Shared {
-  readonly code: LoadedCode;
-  readonly entries: ReadonlyMap<string, number>;
-  users: number;
+const known = new Map<boolean, ReturnType<typeof partsOf>>();
+
+function parts(isWide: boolean): ReturnType<typeof partsOf> {
+  const found = known.get(isWide) ?? partsOf(isWide ? 64 : 32);
+  known.set(isWide, found);
+  return found;
 }
 
-const shared = new WeakMap<Engine, (Shared | undefined)[]>();
+function emitPart(isWide: boolean, name: string): Uint8Array {
+  const a = new Assembler();
+  parts(isWide).get(name)!(new Vectors(a, isWide));
+  return a.finish();
+}
 
-/** The code of an engine, made for its first user and gone with its last. */
-export function movementCode(engine: Engine, isWide: boolean): MovementCode {
-  const both = shared.get(engine) ?? [];
-  shared.set(engine, both);
-  const index = isWide ? 1 : 0;
-  let found = both[index];
-  if (!found) {
-    const parts = partsOf(isWide ? 64 : 32);
-    const code = loadCode(
-      engine.addon,
-      [...parts.values()].map((emit) => {
-        const a = new Assembler();
-        emit(new Vectors(a, isWide));
-        return a.finish();
-      }),
-    );
-    found = { code, entries: new Map([...parts.keys()].map((name, i) => [name, code.addresses[i]!])), users: 0 };
-    both[index] = found;
-  }
-  const held = found;
-  held.users++;
+/** Code that its user releases when it needs none of its parts any more. */
+export function movementCode({ addon }: Engine, isWide: boolean): MovementCode {
+  const held = new Map<string, LoadedCode>();
   return {
     isWide,
-    entries: held.entries,
+    entries: {
+      get(name) {
+        const code =
+          held.get(name) ?? (parts(isWide).has(name) ? sharedCode(addon, emitPart, isWide, name) : undefined);
+        if (code) held.set(name, code);
+        return code?.addresses[0];
+      },
+    },
     release() {
-      if (--held.users > 0) return;
-      held.code.dispose();
-      both[index] = undefined;
+      for (const code of held.values()) code.dispose();
+      held.clear();
     },
   };
 }

@@ -1,9 +1,10 @@
 /** Copies as argument words: which code moves each piece, and in which units. */
 
 import { type Axis, mergeAxes, walkArgs } from '@espalier/lowering';
+import { type Engine, runOnce } from '../../list.ts';
 import type { Size } from '../lanes.ts';
 import { unitElements } from '../row.ts';
-import type { MovementCode } from './code.ts';
+import { type MovementCode, movementCode } from './code.ts';
 import { blockColumns, blockRows, canTurn, PIECE, stagedColumns } from './emit.ts';
 
 /** Where elements lie: the first, and how far the next along each axis is, in elements. */
@@ -37,6 +38,16 @@ export function copyOf(pieces: readonly Piece[], size: Size, code: MovementCode,
     units += count;
   }
   return { units, args };
+}
+
+/** Copies constants once, on the pool's threads. What is copied must stay where it is meanwhile. */
+export async function runCopy(engine: Engine, isWide: boolean, pieces: readonly Piece[], size: Size): Promise<void> {
+  const code = movementCode(engine, isWide);
+  try {
+    await runOnce(engine, { code: code.entries.get('dispatch')!, ...copyOf(pieces, size, code, engine.team) });
+  } finally {
+    code.release();
+  }
 }
 
 /** What an element takes beside its traffic, in multiply-adds of a vector's element. */
