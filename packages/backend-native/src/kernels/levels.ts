@@ -27,15 +27,23 @@ const ranges: Readonly<Record<LevelType, readonly [least: number, most: number]>
   int8: [-128, 127],
 };
 
+/** The ends of a dtype's range. */
+export const levelRange = (dtype: LevelType): readonly [least: number, most: number] => ranges[dtype];
+
 /** To nearest, halves to even, without the inexact exception. */
 const NEAREST = 8;
+
+/** `x` to the nearest integer, halves to even. */
+export function roundToNearest({ a, isWide }: Vectors, x: Vector): void {
+  if (isWide) a.vrndscaleps(x, x, NEAREST);
+  else a.vroundps(x, x, NEAREST);
+}
 
 /** `x` to the nearest integer, halves to even, then by `zero` levels further, at most to the ends of the range. NaN becomes the lowest. */
 export function emitLevel(v: Vectors, x: Vector, zero: Vector | undefined, dtype: LevelType): void {
   const { a } = v;
   const [least, most] = ranges[dtype];
-  if (v.isWide) a.vrndscaleps(x, x, NEAREST);
-  else a.vroundps(x, x, NEAREST);
+  roundToNearest(v, x);
   if (zero !== undefined) a.vaddps(x, x, zero);
   // The processor's maximum gives its second operand where one is NaN.
   a.vmaxps(x, x, ...v.splat(least));

@@ -68,17 +68,22 @@ function absorb(editor: Editor, node: Node): Node | undefined {
   const own = reader.inputs.toSpliced(position, 1);
   const bytes = reader.op === 'Add' && integerProducts.includes(node.op) ? bytesOf(editor, own[0]!) : undefined;
   const others = bytes?.inputs ?? own;
+  // What an earlier step reads, too, is there once.
+  const indices = others.map((name) => {
+    const known = inputs.indexOf(name, most);
+    return name !== '' && known >= 0 ? known : inputs.push(name) - 1;
+  });
   const step: EpilogueStep = {
     op: bytes ? 'DequantizeAdd' : (reader.op as EpilogueOp),
     attrs: bytes?.attrs ?? reader.attrs,
-    inputs: others.map((_, i) => inputs.length + i),
+    inputs: indices,
     position: commutes ? 0 : position,
     name: reader.name,
   };
   const renamed = renameInNode(node, new Map([[running, result]]));
   const grown = {
     ...renamed,
-    inputs: others.length > 0 ? [...inputs, ...others] : renamed.inputs,
+    inputs: others.length > 0 ? inputs : renamed.inputs,
     epilogue: [...steps, step],
   };
   return editor.replace([node, reader], [grown]) ? grown : undefined;

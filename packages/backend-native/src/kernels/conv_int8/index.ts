@@ -55,7 +55,7 @@ function planOf(call: Call, constants: Constants): Plan | Rejection {
     return { reason: 'the scales or zero points of its weights are not constant' };
   const conv = convolutionOf(call, [undefined, constants[W]]);
   if (isRejection(conv)) return conv;
-  const epilogue = epilogueOf(call, [conv.channels, conv.groups * conv.filters]);
+  const epilogue = epilogueOf(call, [conv.channels, conv.groups * conv.filters], constants);
   return isRejection(epilogue) ? epilogue : { conv, epilogue };
 }
 

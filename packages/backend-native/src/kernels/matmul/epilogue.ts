@@ -1,10 +1,18 @@
 /** What is done to a product before it is stored: which steps there are, and their code. */
 
-import { type Call, type DType, dim, type EpilogueOp, type EpilogueStep, type Rejection } from '@espalier/core';
+import {
+  type Call,
+  type Constants,
+  type DType,
+  dim,
+  type EpilogueOp,
+  type EpilogueStep,
+  type Rejection,
+} from '@espalier/core';
 import type { Address, Assembler, Vector } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
-import { emitLevel, type LevelType, loadLevels, loadZeroPoint } from '../levels.ts';
+import { emitLevel, type LevelType, levelRange, loadLevels, loadZeroPoint, roundToNearest } from '../levels.ts';
 import { avx512, type Isa } from './isa.ts';
 
 /** An input of the node that a step reads: one element for each column, or one for all columns of a row. */
@@ -12,12 +20,19 @@ export interface EpilogueOperand {
   readonly input: number;
   readonly dtype: DType;
   readonly perColumn: boolean;
+  /** It is the same in all rows. */
+  readonly isSingle: boolean;
+  /** A constant that can be divided by as {@link divide} does. */
+  readonly isDivisor: boolean;
 }
 
 export interface Epilogue {
   readonly steps: readonly EpilogueStep[];
   readonly operands: readonly EpilogueOperand[];
 }
+
+/** Of such exponents neither the number nor its inverse times anything that is rounded to a level overflows or underflows. */
+const MODERATE = 60;
 
 /** A register for the address of each. */
 export const MOST_OPERANDS = 10;
@@ -26,7 +41,11 @@ export const MOST_OPERANDS = 10;
  * The epilogue of a product, or why its own operands cannot be read.
  * @param weights the shape of its second operand, columns last
  */
-export function epilogueOf({ epilogue, inputs }: Call, weights = inputs[1]!.shape): Epilogue | Rejection {
+export function epilogueOf(
+  { epilogue, inputs }: Call,
+  weights = inputs[1]!.shape,
+  constants: Constants = [],
+): Epilogue | Rejection {
   const operands: EpilogueOperand[] = [];
   const isVector = weights.length === 1;
   const n = isVector ? 1 : weights.at(-1)!;
@@ -51,7 +70,11 @@ export function epilogueOf({ epilogue, inputs }: Call, weights = inputs[1]!.shap
     const last = isVector ? 1 : (desc.shape.at(-1) ?? 1);
     if (last !== 1 && dim.equal(last, n) !== true)
       return { reason: `cannot tell whether the ${last} columns of input ${input} are the ${n} of the result` };
-    operands.push({ input, dtype, perColumn: last !== 1 });
+    const value = Number(constants[input]?.tensor.data[0]);
+    operands.push({
+      ...{ input, dtype, perColumn: last !== 1, isSingle: desc.shape.slice(0, -1).every((d) => d === 1) },
+      isDivisor: Math.abs(Math.log2(value)) < MODERATE,
+    });
   }
   if (operands.length > MOST_OPERANDS) return { reason: `its epilogue reads more than ${MOST_OPERANDS} tensors` };
   return { steps: epilogue, operands };
@@ -85,9 +108,99 @@ export const fuses: readonly EpilogueOp[] = [
   ...(Object.keys(activations) as EpilogueOp[]),
 ];
 
+/** What stays in registers from row to row, by what it is of which operand. */
+export type Held = ReadonlyMap<string, Vector>;
+
+/** The key of what is held: a number or level in all lanes, its inverse, the ends of a range in its steps, or a vector's columns. */
+const keyOf = (kind: 'all' | 'inverse' | 'low' | 'high' | number, ...inputs: readonly number[]): string =>
+  [kind, ...inputs].join();
+
+/**
+ * Loads what all rows share into as many of the `free` registers as it takes; what finds no place is loaded in each row. Changes the
+ * register of the first temporary. Parameters are as those of {@link emitSteps}.
+ */
+export function holdOperands(
+  a: Assembler,
+  isa: Isa,
+  { steps, operands }: Epilogue,
+  addresses: readonly Address[],
+  vectors: number,
+  masked: boolean,
+  free: readonly Vector[],
+): Held {
+  const math = new Vectors(a, isa === avx512);
+  const held = new Map<string, Vector>();
+  const find = (input: number | undefined): number => operands.findIndex((operand) => operand.input === input);
+  const hold = (key: string, load: (to: Vector) => void): void => {
+    const to = free[held.size];
+    if (to === undefined || held.has(key)) return;
+    load(to);
+    held.set(key, to);
+  };
+  for (const step of steps) {
+    const parameters = isLevels(step) ? parametersOf(step.op, step.inputs) : [];
+    const [scale, zero] = parameters;
+    for (const input of step.inputs) {
+      const at = find(input);
+      if (at < 0) continue;
+      const { perColumn, isSingle, dtype } = operands[at]!;
+      if (!isSingle) continue;
+      if (input === zero)
+        hold(keyOf('all', input), (to) => loadZeroPoint(math, to, addresses[at]!, dtype as LevelType));
+      else if (dtype !== 'float32') continue;
+      else if (!perColumn) hold(keyOf('all', input), (to) => a.vbroadcastss(to, addresses[at]!));
+      else
+        for (let v = 0; v < vectors; v++)
+          hold(keyOf(v, input), (to) =>
+            isa.load(a, to, addresses[at]!, 4 * v * isa.lanes, masked && v === vectors - 1),
+          );
+    }
+    if (step.op !== 'QuantizeLinear' || !operands[find(scale)]!.isDivisor) continue;
+    const [divisor, level] = [
+      held.get(keyOf('all', scale!)),
+      zero === undefined ? undefined : held.get(keyOf('all', zero)),
+    ];
+    // All that a division needs, or nothing.
+    if (!divisor || (zero !== undefined && find(zero) >= 0 && !level) || free.length - held.size < 3) continue;
+    hold(keyOf('inverse', scale!), (to) => {
+      math.fill(to, 1);
+      a.vdivps(to, to, divisor);
+    });
+    const range = levelRange(levelType(operands, step));
+    for (const [i, kind] of (['low', 'high'] as const).entries())
+      hold(keyOf(kind, ...parameters), (to) => {
+        math.fill(to, range[i]!);
+        if (level) a.vsubps(to, to, level);
+        a.vmulps(to, to, divisor);
+      });
+  }
+  return held;
+}
+
+/**
+ * `x` divided by `s` to the last bit, its inverse being `r`: the quotient's error is found and taken away. `x` is between the two
+ * bounds, or becomes so. Source: Markstein, Computation of elementary functions on the IBM RISC System/6000 processor, 1990.
+ */
+function divide(
+  a: Assembler,
+  x: Vector,
+  s: Vector,
+  r: Vector,
+  [low, high]: readonly [Vector, Vector],
+  t: Vector,
+): void {
+  // The processor's maximum gives its second operand where one is NaN.
+  a.vmaxps(x, x, low);
+  a.vminps(x, x, high);
+  a.vmulps(t, x, r);
+  a.vfnmadd231ps(x, t, s);
+  a.vfmadd213ps(x, r, t);
+}
+
 /**
  * Does the steps to registers 0 to `vectors` - 1, which hold neighbouring columns. `addresses` are those of the operands for
  * the first of them; `masked` has the last register's operands loaded by the mask.
+ * @param held what {@link holdOperands} loaded
  */
 export function emitSteps(
   a: Assembler,
@@ -96,53 +209,71 @@ export function emitSteps(
   addresses: readonly Address[],
   vectors: number,
   masked: boolean,
+  held: Held = new Map(),
 ): void {
   const math = new Vectors(a, isa === avx512);
   const t = Array.from({ length: ACTIVATION_TEMPORARIES }, (_, i) => isa.register(vectors + i));
   const [other] = t as [Vector];
   for (let v = 0; v < vectors; v++) {
     const x = isa.register(v);
-    /** Loads a step's operand for the columns of `x`; false where it was left out. */
-    const load = (input: number | undefined): boolean => {
+    const isLast = masked && v === vectors - 1;
+    /** A step's operand for the columns of `x`; undefined where it was left out. */
+    const load = (input: number | undefined): Vector | undefined => {
       const at = operands.findIndex((operand) => operand.input === input);
-      if (at < 0) return false;
-      if (operands[at]!.perColumn) isa.load(a, other, addresses[at]!, v * isa.lanes * 4, masked && v === vectors - 1);
+      if (at < 0) return undefined;
+      const known = held.get(keyOf('all', input!)) ?? held.get(keyOf(v, input!));
+      if (known !== undefined) return known;
+      if (operands[at]!.perColumn) isa.load(a, other, addresses[at]!, v * isa.lanes * 4, isLast);
       else a.vbroadcastss(other, addresses[at]!);
-      return true;
+      return other;
     };
-    for (const step of steps) {
+    /** Levels that the next step would take back go on without their zero point. */
+    let isCentred = false;
+    for (const [i, step] of steps.entries()) {
       const { op, attrs, inputs, position } = step;
       if (isLevels(step)) {
         const [scale, zeroPoint] = parametersOf(op, inputs);
+        const dtype = levelType(operands, step);
         const zero = operands.findIndex(({ input }) => input === zeroPoint);
-        const level = t[1]!;
-        if (zero >= 0) loadZeroPoint(math, level, addresses[zero]!, levelType(operands, step));
-        const offset = zero >= 0 ? level : undefined;
-        load(scale);
+        const known = zero < 0 ? undefined : held.get(keyOf('all', zeroPoint!));
+        const offset = zero < 0 ? undefined : (known ?? t[1]!);
+        if (zero >= 0 && known === undefined) loadZeroPoint(math, offset!, addresses[zero]!, dtype);
+        const factor = load(scale)!;
         if (op === 'QuantizeLinear') {
-          a.vdivps(x, x, other);
-          emitLevel(math, x, offset, levelType(operands, step));
+          const inverse = held.get(keyOf('inverse', scale!));
+          if (inverse === undefined) {
+            a.vdivps(x, x, factor);
+            emitLevel(math, x, offset, dtype);
+            continue;
+          }
+          const ends = (['low', 'high'] as const).map((kind) => held.get(keyOf(kind, ...inputs))!);
+          divide(a, x, factor, inverse, ends as [Vector, Vector], t[2]!);
+          roundToNearest(math, x);
+          const next = steps[i + 1];
+          isCentred = next?.op === 'DequantizeLinear' && next.inputs[1] === zeroPoint;
+          if (offset !== undefined && !isCentred) a.vaddps(x, x, offset);
           continue;
         }
         const levels = op === 'DequantizeAdd' ? t[2]! : x;
         if (op === 'DequantizeAdd') {
           const at = operands.findIndex(({ input }) => input === inputs[0]);
-          const { perColumn, dtype } = operands[at]!;
-          if (perColumn)
-            loadLevels(math, levels, addresses[at]!, v * isa.lanes, dtype as LevelType, masked && v === vectors - 1);
-          else loadZeroPoint(math, levels, addresses[at]!, dtype as LevelType);
+          if (operands[at]!.perColumn) loadLevels(math, levels, addresses[at]!, v * isa.lanes, dtype, isLast);
+          else loadZeroPoint(math, levels, addresses[at]!, dtype);
         }
-        if (offset !== undefined) a.vsubps(levels, levels, offset);
-        a.vmulps(levels, levels, other);
+        if (offset !== undefined && !isCentred) a.vsubps(levels, levels, offset);
+        isCentred = false;
+        a.vmulps(levels, levels, factor);
         if (op === 'DequantizeAdd') a.vaddps(x, x, levels);
       } else if (op in arithmetic) {
-        load(inputs[0]);
-        const [left, right] = position === 0 ? [x, other] : [other, x];
+        const operand = load(inputs[0])!;
+        const [left, right] = position === 0 ? [x, operand] : [operand, x];
         a[arithmetic[op as keyof typeof arithmetic]](x, left, right);
       } else if (op === 'Clip') {
         // The processor's minimum and maximum give their second operand where one is NaN.
-        if (load(inputs[0])) a.vmaxps(x, other, x);
-        if (load(inputs[1])) a.vminps(x, other, x);
+        const low = load(inputs[0]);
+        if (low !== undefined) a.vmaxps(x, low, x);
+        const high = load(inputs[1]);
+        if (high !== undefined) a.vminps(x, high, x);
       } else {
         activations[op]!(math, x, t, attrs);
       }

@@ -22,7 +22,7 @@ import {
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { emitLevel, type LevelType, loadZeroPoint, packLevels, storeLevels, storeSomeLevels } from '../levels.ts';
-import { type Epilogue, emitSteps } from '../matmul/epilogue.ts';
+import { type Epilogue, emitSteps, holdOperands } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import type { Frame } from './emit.ts';
 import { type DotIsa, lanesOf, panelColumns, register } from './isa.ts';
@@ -42,6 +42,8 @@ const [resultAt, sumsAt, rowsLeft] = [rax, rdx, rcx];
 const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, rbp];
 /** Registers behind those of the epilogue: the scales of two vectors of columns, the result's zero point. */
 const [SCALE, ZERO_POINT] = [8, 10];
+/** The first of those that hold operands of the epilogue. */
+const HELD = 11;
 
 /** Bytes of an element of the result. */
 export const resultBytes = ({ result }: Finish): number => (result === 'int32' || result === 'float32' ? 4 : 1);
@@ -81,18 +83,22 @@ export function emitFinish(
     a.add(address, thread, frame.operandLocal(i));
     if (perColumn) a.lea(address, at(address, rcx, dtype === 'float32' ? 4 : 1));
   });
+  const operands = addresses.map((address) => at(address));
+  const free = floats === avx512 ? Array.from({ length: 32 - HELD }, (_, i) => register(isa, HELD + i)) : [];
+  const held = holdOperands(a, floats, epilogue, operands, vectors, masked, free);
   a.mov(rowsLeft, thread, frame.local('rows'));
   a.mov(sumsAt, rbx);
   const row = a.here();
   for (let i = 0; i < vectors; i++) {
-    a.vmovups(x[i]!, at(sumsAt), i * vectorBytes);
-    if (scaling === 'sums') continue;
-    a.vcvtdq2ps(x[i]!, x[i]!);
+    if (scaling === 'sums') {
+      a.vmovups(x[i]!, at(sumsAt), i * vectorBytes);
+      continue;
+    }
+    a.vcvtdq2ps(x[i]!, at(sumsAt), i * vectorBytes);
     a.vmulps(x[i]!, x[i]!, register(isa, SCALE + i));
     if (scaling === 'levels') emitLevel(v, x[i]!, register(isa, ZERO_POINT), result as LevelType);
   }
-  const operands = addresses.map((address) => at(address));
-  emitSteps(a, floats, epilogue, operands, vectors, masked);
+  emitSteps(a, floats, epilogue, operands, vectors, masked, held);
   for (let i = 0; i < vectors; i++) {
     const isLast = masked && i === vectors - 1;
     if (result === 'int32' || result === 'float32') floats.store(a, at(resultAt), i * vectorBytes, x[i]!, isLast);

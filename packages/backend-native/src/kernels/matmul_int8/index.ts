@@ -88,7 +88,8 @@ function kernel(isa: DotIsa, op: Op, packed: boolean): NativeKernel {
     fuses: op.scaling === 'scaled' ? scaledFuses : [],
     work: (call, at, constants) => work(isa, op, packed, call, at, constants),
     law: lawOf(isa),
-    prepare: (call, constants, engine) => prepare(isa, op, packed ? matrixOf(op, constants) : undefined, call, engine),
+    prepare: (call, constants, engine) =>
+      prepare(isa, op, packed ? matrixOf(op, constants) : undefined, call, constants, engine),
   };
 }
 
@@ -182,10 +183,11 @@ async function prepare(
   op: Op,
   matrix: Matrix | undefined,
   call: Call,
+  constants: Constants,
   engine: Engine,
 ): Promise<NativeProgram> {
   const { inputs } = op;
-  const epilogue = epilogueOf(call, call.inputs[inputs.b]!.shape) as Epilogue;
+  const epilogue = epilogueOf(call, call.inputs[inputs.b]!.shape, constants) as Epilogue;
   const b = call.inputs[inputs.b]!;
   const signed = call.inputs[inputs.a]!.dtype === 'int8';
   const aZero = { given: call.inputs[inputs.aZero] !== undefined, signed };
