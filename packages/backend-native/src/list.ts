@@ -38,6 +38,8 @@ const STATUS = 16;
 const HEADER = 64;
 /** Seconds: a list that another thread ran in no more may be faster on the calling one, which it does not hold up for long. */
 const SHORT = 5e-5;
+/** Seconds after which runs that follow each other on the calling thread let its event loop turn. */
+const TURN = 4e-3;
 /** Runs here before it is known which way is faster. */
 const TRIALS = 4;
 /** Bound blocks that wait to be run again; more runs at once bind anew. */
@@ -248,7 +250,8 @@ async function runBlock(
   { signal, onStep }: RunOptions,
 ): Promise<void> {
   const { buffer, pace } = block;
-  if (!onStep && !debugging && isFasterHere(pace)) {
+  const started = performance.now();
+  if (!onStep && !debugging && isFasterHere(pace) && started - lastTurn < 1000 * TURN) {
     runOnThisThread(engine, block);
     return checkStatus(block);
   }
@@ -258,7 +261,6 @@ async function runBlock(
   const abort = (): void => void Atomics.store(cancel, 0, 1);
   signal?.addEventListener('abort', abort, { once: true });
   let completed: boolean;
-  const started = performance.now();
   try {
     completed = await runCommands(engine, block, steps, onStep !== undefined);
   } finally {
@@ -268,10 +270,14 @@ async function runBlock(
     throwIfAborted(signal);
     throw stopped();
   }
-  pace.there = Math.min(pace.there, (performance.now() - started) / 1000);
+  lastTurn = performance.now();
+  pace.there = Math.min(pace.there, (lastTurn - started) / 1000);
   checkStatus(block);
   if (onStep) reportTimes(block, onStep);
 }
+
+/** When another thread was last heard from, for which the event loop has to turn. */
+let lastTurn = Number.NEGATIVE_INFINITY;
 
 /** Waking other threads, and hearing from them, takes longer than many a small model. */
 function isFasterHere({ there, here, trials }: Pace): boolean {

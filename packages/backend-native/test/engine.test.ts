@@ -187,6 +187,12 @@ suite('the engine', () => {
     await expect(short.run(slots, { n: 16 }, { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'ABORTED',
     });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const until = performance.now() + 200;
+    while (performance.now() < until) await short.run(slots, { n: 16 });
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(1);
     const long = recordList({ ...engine, addon }, [step(busy(8, 1_000_000), [], [])]);
     ran.here = 0;
     for (let i = 0; i < 20; i++) await long.run([], {});

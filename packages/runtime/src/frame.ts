@@ -79,13 +79,14 @@ export class Frame {
   /** Runs every unit in order and gives the graph's outputs, as copies. */
   async run(outputs: readonly string[]): Promise<Value[]> {
     const { slicer, signal } = this.options;
-    for (const unit of this.executable.units) {
+    for (const [i, unit] of this.executable.units.entries()) {
       throwIfAborted(signal);
+      // What other threads took has used the slice up, too, so there is no turn to be waited for when all is done.
+      if ((i > 0 || this.parent) && slicer.due) await slicer.pause();
       if (unit.kind === 'region') await this.runRegion(unit);
       else if (unit.kind === 'shapes') await this.askShapes(unit);
       else if (unit.kind === 'evaluate') await this.runEvaluation(unit);
       else await this.timed(unit.task, 'runtime', 'control', () => runControl(this, unit));
-      if (slicer.due) await slicer.pause();
     }
     const results: Value[] = [];
     for (const name of outputs) results.push(await this.value(name, true));
