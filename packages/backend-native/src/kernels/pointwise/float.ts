@@ -2,7 +2,7 @@
 
 import type { Call, Constants } from '@espalier/core';
 import { k7, type Vector } from '@espalier/x64';
-import { emitExp, emitLog, emitSigmoid, type Vectors } from '../../math/index.ts';
+import { emitCosine, emitExp, emitLog, emitSigmoid, emitSine, type Vectors } from '../../math/index.ts';
 import { activations } from '../activations.ts';
 import type { Cost } from '../elements.ts';
 import { type Emit, emitBool, emitCompare, type Pointwise, predicates } from './op.ts';
@@ -125,6 +125,8 @@ export const floatOps: readonly Pointwise[] = [
   }),
   op('Exp', [10, 17], emitExp),
   op('Log', [19, 23], emitLog),
+  op('Sin', [60, 80], emitSine),
+  op('Cos', [60, 80], emitCosine),
   op('Neg', [2, 2], (v, x) => v.a.vxorps(x, x, ...v.bits(0x80000000))),
   op('Abs', [2, 2], (v, x) => v.a.vandps(x, x, ...v.bits(0x7fffffff))),
   op('Sqrt', [8, 8], ({ a }, x) => a.vsqrtps(x, x)),
