@@ -87,9 +87,13 @@ const cases: readonly Case[] = [
   { x: [0, 4, 10, 13], w: [5, 4, 4, 4] },
 ];
 
+const nodeOf = (attrs: Attributes): Node => ({
+  ...{ name: 'c', op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attrs },
+});
+
 async function compare({ knowing, js }: Subject, { x, w, attrs = {}, pattern = 'a tenth' }: Case): Promise<void> {
   const inputs = [tensor(x, 1), pruned(w, pattern, 2), tensor([w[0]!], 3)];
-  const node: Node = { name: 'c', op: 'Conv', domain: '', inputs: ['x', 'w', 'b'], outputs: ['y'], attrs };
+  const node = nodeOf(attrs);
   const [wanted] = await js(node, inputs);
   const absolute = inputs.map(({ data, dims }) => new Tensor('float32', (data as Float32Array).map(Math.abs), dims));
   const [terms] = await js(node, absolute);

@@ -152,3 +152,10 @@ export function piecesOf(
   fill(end);
   return pieces;
 }
+
+/** About how many pieces an image of one channel has. */
+export const piecesIn = ({ phases, row, plane }: Flat, lanes: number): number =>
+  phases.reduce((sum, [z, y, x]) => {
+    const isContiguous = x!.count === row && y!.count * row === plane;
+    return sum + z!.count * (isContiguous ? (y!.count * x!.count) / lanes : y!.count * Math.ceil(x!.count / lanes));
+  }, 0);

@@ -1,7 +1,6 @@
 /** Convolutions by sparse filters of float32: a pruned weight costs nothing. */
 
 import {
-  type Binding,
   bindShape,
   type Call,
   type Constants,
@@ -27,19 +26,26 @@ import type { Engine } from '../../list.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
-import { levels, remembered, streamCost, tooDense } from '../matmul_sparse/common.ts';
-import { type Cut, linesOf as countLines, cutOf, type Matrix, NONZERO_BYTES } from '../matmul_sparse/cut.ts';
+import { levels, remembered, tooDense } from '../matmul_sparse/common.ts';
+import { type Cut, linesOf as countLines, cutOf, groupsOf, type Matrix, NONZERO_BYTES } from '../matmul_sparse/cut.ts';
 import { emitUnit, mostColumns, type Stream } from '../matmul_sparse/stream.ts';
 import { emitEntry, linesOf } from './emit.ts';
-import { type Flat, flatOf, piecesOf, pixelsOf } from './flat.ts';
+import { type Flat, flatOf, piecesIn, piecesOf, pixelsOf } from './flat.ts';
 import { type Argument, argumentWords, type Layout, layoutOf, operandArgument, PIECE } from './frame.ts';
 import { MOST_OPERANDS } from './store.ts';
 
 const BIAS = 2;
 
-/** What is beside the stream, in multiply-adds of a vector: a piece of a channel that is copied, a vector of the result. */
-const PIECE_COST = 4;
-const STORE_COST = 8;
+/**
+ * What it takes, in multiply-adds of a vector, for each tile: a nonzero, a line that is loaded, a group of columns that begins or goes on,
+ * a piece of a channel that is copied, a vector of the result; and a nonzero whose code and weight a block fetches.
+ */
+const COSTS = {
+  avx512: { nonzero: 1.03, line: 0.85, pass: 60, piece: 4.5, store: 2, fetch: 2 },
+  avx2: { nonzero: 1.13, line: 1.9, pass: 10, piece: 3.7, store: 5, fetch: 3 },
+} as const;
+/** Multiply-adds that wait for each other where a group has few columns. */
+const LATENCY = 4;
 
 interface Plan {
   readonly conv: Convolution;
@@ -116,9 +122,6 @@ function blockTiles(
   return Math.ceil(tiles / Math.max(1, blocks));
 }
 
-const sizesOf = (conv: Convolution, call: Call, at: Binding): Windows =>
-  windowsOf(conv, bindShape(call.inputs[0]!.shape, at), bindShape(call.outputs[0]!.shape, at));
-
 function row(isa: Isa): NativeKernel {
   return {
     name: `conv_f32_stream_${mostColumns(isa)}x${isa.lanes}__${isa.name}`,
@@ -133,24 +136,39 @@ function row(isa: Isa): NativeKernel {
       const { conv, epilogue } = plan;
       const { nonzeros } = constants[1]!.structure;
       const { cut, lines } = patternOf(isa, conv, constants);
-      const windows = sizesOf(conv, call, at);
-      const { positions, phases } = flatOf(conv, windows);
-      const pixels = sizeOf(windows.output);
-      const tiles = windows.batch * Math.ceil(positions / isa.lanes);
+      const windows = windowsOf(conv, bindShape(call.inputs[0]!.shape, at), bindShape(call.outputs[0]!.shape, at));
+      const flat = flatOf(conv, windows);
+      const images = windows.batch * conv.groups;
+      const tiles = Math.ceil(flat.positions / isa.lanes);
+      const block = blockTiles(isa, conv, flat, tiles, 1);
+      const groups = groupsOf(cut);
+      const passes = groups * (cut.rows.length - 1);
       const operands = epilogue.operands.map(({ input }) => call.inputs[input]);
       const tensors = [call.inputs[0], call.outputs[0], ...operands];
       const resident = nonzeros * (4 + NONZERO_BYTES);
-      const copied = conv.channels * phases.length * PIECE_COST;
-      const stored = conv.filters * STORE_COST;
       return {
-        macs: windows.batch * pixels * nonzeros,
+        macs: windows.batch * sizeOf(windows.output) * nonzeros,
         bytes: resident + 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
         resident,
-        streamed: isa.lanes * tiles * (streamCost(nonzeros, lines, cut) + conv.groups * (copied + stored)),
+        nonzeros: windows.batch * tiles * nonzeros * Math.max(1, (LATENCY * groups) / conv.filters),
+        lines: windows.batch * tiles * lines,
+        passes: images * tiles * passes,
+        pieces: images * conv.channels * piecesIn(flat, isa.lanes) * (1 + flat.halo / (block * isa.lanes)),
+        stores: images * tiles * conv.filters,
+        fetches: windows.batch * Math.ceil(tiles / Math.max(1, block)) * nonzeros,
       };
     },
-    law: ({ streamed, bytes }, rates) =>
-      rates['call']! + Math.max(streamed! / (rates[isa.rate]! * rates['threads']!), bytes / rates['bytes']!),
+    law: ({ nonzeros, lines, passes, pieces, stores, fetches }, rates) => {
+      const cost = COSTS[isa === avx512 ? 'avx512' : 'avx2'];
+      const vectors =
+        cost.nonzero * nonzeros! +
+        cost.line * lines! +
+        cost.pass * passes! +
+        cost.piece * pieces! +
+        cost.store * stores! +
+        cost.fetch * fetches!;
+      return rates['call']! + (isa.lanes * vectors) / ((rates[isa.rate] ?? rates['fma']!) * rates['threads']!);
+    },
     prepare: (call, constants, engine) => prepare(isa, call, constants, engine),
   };
 }
