@@ -1,6 +1,6 @@
 /** Imports ONNX models. */
 
-import { EspalierError, type Graph, type OpTable, onnxOps, throwIfAborted } from '@espalier/core';
+import { EspalierError, type Graph, type OpTable, onnxOps, Slicer, throwIfAborted } from '@espalier/core';
 import { buildGraph, domainOf, opsetsOf } from './build.ts';
 import { type ExternalData, loadExternalData } from './external.ts';
 import { normalise, rejectUnsupported } from './normalise.ts';
@@ -51,14 +51,16 @@ export interface OnnxModel {
  */
 export async function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): Promise<OnnxModel> {
   const { file, external, ops = onnxOps, signal } = options;
+  const slicer = new Slicer(signal);
   try {
     throwIfAborted(signal);
     const model = decodeModel(bytes);
     const opsets = opsetsOf(model.opsetImport);
     await loadExternalData(model, external, signal);
-    throwIfAborted(signal);
+    await slicer.pause();
     const built = buildGraph(model, opsets);
     const reasons = [...built.reasons];
+    await slicer.pause();
     const graph = normalise(built.graph, { ...built, ops, reasons });
     rejectUnsupported(graph, ops, reasons, built.unreadable);
     return { graph, metadata: metadataOf(model, opsets) };

@@ -21,6 +21,7 @@ import {
   type OpTable,
   runtimeOps,
   type Scope,
+  Slicer,
   schemaOf,
   sizeOf,
   UnsupportedError,
@@ -134,8 +135,10 @@ const places = { kernel: 'backend', view: 'view', control: 'host' } as const;
  */
 export async function planGraph(graph: Graph, options: PlanOptions): Promise<Planned> {
   const memo = new InferenceMemo();
+  const slicer = new Slicer(options.signal);
   // The graph is checked before any pass sees it, so that errors speak of the model's own nodes.
   inferGraph(graph, options.ops, undefined, memo);
+  await slicer.pause();
   const planned = await planRewritten(graph, options, memo);
   const optional = optionalPasses.filter((name) =>
     planned.plan.passes.some((report) => report.name === name && report.rewrites > 0),
@@ -156,7 +159,7 @@ async function planRewritten(graph: Graph, options: PlanOptions, memo: Inference
     ...(disable ? { disable } : {}),
     ...(signal ? { signal } : {}),
   });
-  const planned = planAsItIs(better, options, memo, report);
+  const planned = await planAsItIs(better, options, memo, report);
   if (planned.plan.unfused.length === 0 || !evaluate) return planned;
   // Parts may compute with constants alone what the whole did with each run.
   const again = await runPasses(planned.graph, {
@@ -168,15 +171,21 @@ async function planRewritten(graph: Graph, options: PlanOptions, memo: Inference
     ...(signal ? { signal } : {}),
   });
   if (again.graph === planned.graph) return planned;
-  const folded = planAsItIs(again.graph, options, memo, [...report, ...again.report]);
+  const folded = await planAsItIs(again.graph, options, memo, [...report, ...again.report]);
   return { ...folded, plan: { ...folded.plan, unfused: [...planned.plan.unfused, ...folded.plan.unfused] } };
 }
 
-function planAsItIs(graph: Graph, options: PlanOptions, memo: InferenceMemo, report: readonly PassReport[]): Planned {
+async function planAsItIs(
+  graph: Graph,
+  options: PlanOptions,
+  memo: InferenceMemo,
+  report: readonly PassReport[],
+): Promise<Planned> {
+  await new Slicer(options.signal).pause();
   const inferred = inferGraph(graph, options.ops, undefined, memo);
   const at = representativeSizes(graph, inferred, options.expect);
   const planner = new Planner(options, memo);
-  const planned = planner.plan(graph, inferred, at, () => undefined, report);
+  const planned = await planner.plan(graph, inferred, at, () => undefined, report);
   if (planner.unsupported.length > 0) {
     const lines = planner.unsupported;
     throw new UnsupportedError(
@@ -191,28 +200,44 @@ class Planner {
   readonly unsupported: string[] = [];
   private readonly options: PlanOptions;
   private readonly catalogue: Catalogue;
+  private readonly slicer: Slicer;
   private readonly memo: InferenceMemo;
 
   constructor(options: PlanOptions, memo: InferenceMemo) {
     this.options = options;
+    this.slicer = new Slicer(options.signal);
     this.memo = memo;
     this.catalogue = new Catalogue(options.backends, options.profile, options.ops);
   }
 
-  plan(graph: Graph, facts: Inferred, at: Binding, outer: Scope, passes: readonly PassReport[]): Planned {
+  async plan(
+    graph: Graph,
+    facts: Inferred,
+    at: Binding,
+    outer: Scope,
+    passes: readonly PassReport[],
+  ): Promise<Planned> {
     const unfused: { node: string; reason: string }[] = [];
     const values = new Map(facts.values);
     const scope: Scope = (name) => values.get(name) ?? outer(name);
     const pricing: Pricing = { at, asked: new Map() };
-    const nodes = graph.nodes.flatMap((node) => {
+    const nodes: Node[] = [];
+    for (const node of graph.nodes) {
       const best = this.resolve(node, scope, pricing);
       for (const [name, fact] of best.values) if (!values.has(name)) values.set(name, fact);
       if (best.reason) unfused.push({ node: node.name, reason: best.reason });
-      return best.nodes;
-    });
+      nodes.push(...best.nodes);
+      if (this.slicer.due) await this.slicer.pause();
+    }
     const inferred: Inferred = { ...facts, values };
-    const offers = nodes.map((node) => this.offer(node, scope, pricing));
-    const branches = nodes.map((node) => this.planBranches(node, facts, at, scope));
+    const offers: NodeOffer[] = [];
+    const branches: ReadonlyMap<string, Planned>[] = [];
+    for (const node of nodes) {
+      offers.push(this.offer(node, scope, pricing));
+      branches.push(await this.planBranches(node, facts, at, scope));
+      if (this.slicer.due) await this.slicer.pause();
+    }
+    await this.slicer.pause();
     const backends = this.chooseBackends(graph, nodes, offers, scope, at);
     const assignments = nodes.map((node, i): Assignment => {
       const { call, constants, candidates } = offers[i]!;
@@ -312,12 +337,17 @@ class Planner {
     return nodes.length === 1 && this.kindOf(nodes[0]!) !== 'kernel';
   }
 
-  private planBranches(node: Node, facts: Inferred, at: Binding, scope: Scope): ReadonlyMap<string, Planned> {
+  private async planBranches(
+    node: Node,
+    facts: Inferred,
+    at: Binding,
+    scope: Scope,
+  ): Promise<ReadonlyMap<string, Planned>> {
     const planned = new Map<string, Planned>();
     for (const { source, graph, inferred } of facts.subgraphs.get(node.name) ?? ([] as readonly InferredSubgraph[])) {
       const [attribute] = Object.entries(node.attrs).find(([, value]) => value === source)!;
       const sizes = { ...representativeSizes(graph, inferred), ...at };
-      planned.set(attribute, this.plan(graph, inferred, sizes, scope, []));
+      planned.set(attribute, await this.plan(graph, inferred, sizes, scope, []));
     }
     return planned;
   }

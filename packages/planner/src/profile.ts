@@ -1,6 +1,6 @@
 /** What a machine does in a second, by backend: the only numbers that turn work into time. */
 
-import { type AnyBackend, EspalierError, type Rates } from '@espalier/core';
+import { type AnyBackend, EspalierError, type Rates, Slicer } from '@espalier/core';
 
 /** Plain JSON; may be saved, or describe a machine that is not here. */
 export interface DeviceProfile {
@@ -28,7 +28,8 @@ export async function calibrate(
     }
     let pending = measured.get(backend);
     if (!pending) {
-      pending = backend.calibrate(signal);
+      // Measuring holds this thread.
+      pending = new Slicer(signal).pause().then(() => backend.calibrate(signal));
       measured.set(backend, pending);
       pending.catch(() => measured.delete(backend));
     }

@@ -9,7 +9,7 @@ import {
   Tensor,
   UnsupportedError,
 } from '@espalier/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type DeviceProfile, explain, planGraph } from '../src/index.ts';
 
 /** A kernel that exists to be priced: its work counts `macs` for each multiply-add that the op needs. */
@@ -246,4 +246,33 @@ describe('a fused node taken apart', () => {
     const kept = await planGraph(graph, { ...options, disable: ['dequantize-constants'] });
     expect(kept.plan.nodes.map((n) => n.kernel)).toEqual(['widen_only', 'matmul_only']);
   });
+});
+
+it('gives the event loop its turns, however long the graph is', async () => {
+  const LENGTH = 300;
+  const nodes = Array.from({ length: LENGTH }, (_, i) => ({
+    ...model.nodes[1]!,
+    name: `n${i}`,
+    inputs: [`v${i}`],
+    outputs: [`v${i + 1}`],
+  }));
+  const inputs = [{ ...model.inputs[0]!, name: 'v0' }];
+  const chain: Graph = { ...model, inputs, nodes, outputs: [`v${LENGTH}`], constants: new Map() };
+  // A millisecond passes whenever somebody looks.
+  let now = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now++);
+  let turns = 0;
+  let isOver = false;
+  const turn = (): void => {
+    turns++;
+    if (!isOver) setImmediate(turn);
+  };
+  setImmediate(turn);
+  try {
+    await planGraph(chain, { backends: [slow], profile: profile({ slow: rate(1e9) }), ops: onnxOps });
+  } finally {
+    isOver = true;
+    clock.mockRestore();
+  }
+  expect(turns).toBeGreaterThan(LENGTH / 10);
 });

@@ -298,6 +298,7 @@ async function prepareKernels(
   programs: Program[],
 ): Promise<readonly (PreparedKernel | undefined)[]> {
   const slicer = new Slicer(context.signal);
+  await slicer.pause();
   let failed: { readonly error: unknown } | undefined;
   const prepared: (PreparedKernel | undefined)[] = [];
   const prepareOne = async (assignment: Assignment, index: number): Promise<void> => {

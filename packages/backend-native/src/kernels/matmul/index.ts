@@ -136,7 +136,6 @@ async function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, e
   const source = kind.source(call, constants) as Source;
   const n = weightColumns(call);
   const weights = source === 'rows' ? undefined : constants[1]!.tensor;
-  const panels = weights && (await pack(isa, source, call, constants, engine));
   const code = sharedCode(engine.addon, emitMatMul, {
     isa,
     source,
@@ -144,6 +143,13 @@ async function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, e
     columns: panelKinds(isa, typeof n === 'number' ? n : undefined),
     epilogue,
   });
+  let panels: NativeBuffer | undefined;
+  try {
+    panels = weights && (await pack(isa, source, call, constants, engine));
+  } catch (error) {
+    code.dispose();
+    throw error;
+  }
   const others = epilogue.operands.map(({ input }) => input);
   let last: Layout | undefined;
   /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */

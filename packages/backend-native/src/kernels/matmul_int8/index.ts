@@ -19,6 +19,7 @@ import { geometry, type Partition, partition } from '@espalier/lowering';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
+import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
 import type { LevelType } from '../levels.ts';
@@ -206,7 +207,6 @@ async function prepare(
     scale: granularity(inputs.bScale === undefined ? undefined : call.inputs[inputs.bScale]),
     zeroPoint: granularity(call.inputs[inputs.bZero]),
   };
-  const packed = matrix && (await packConstant(isa, matrix, matrixShape(b, {}), engine));
   const others = epilogue.operands.map(({ input }) => input);
   const known = knownShapes([call.inputs[inputs.a]!, b, call.outputs[0]!, ...others.map((i) => call.inputs[i]!)]);
   const product = sharedCode(engine.addon, emitProduct, {
@@ -215,8 +215,19 @@ async function prepare(
     columns: panelKinds(isa, typeof nDim === 'number' ? nDim : undefined),
   });
   const rows = laysOut ? sharedCode(engine.addon, emitRows, isa, aZero) : undefined;
-  const packing = packed ? undefined : sharedCode(engine.addon, emitPack, isa, packShape);
+  const packing = matrix ? undefined : sharedCode(engine.addon, emitPack, isa, packShape);
   const code = [product, rows, packing].filter((each) => each !== undefined);
+  const dispose = (): void => {
+    for (const each of code) each.dispose();
+    if (packed) engine.memory.free(packed);
+  };
+  let packed: NativeBuffer | undefined;
+  try {
+    packed = matrix && (await packConstant(isa, matrix, matrixShape(b, {}), engine));
+  } catch (error) {
+    dispose();
+    throw error;
+  }
   let last: { readonly key: string; readonly layout: Layout } | undefined;
   /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
   const layout = (bound: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
@@ -289,10 +300,7 @@ async function prepare(
       { ...productPhase, code: product.addresses[0]! },
     ],
     scratch: (bound) => layout(bound).scratch,
-    dispose() {
-      for (const each of code) each.dispose();
-      if (packed) engine.memory.free(packed);
-    },
+    dispose,
   };
 }
 
