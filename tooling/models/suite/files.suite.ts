@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { fixtureTest } from '@espalier/fixtures';
 import { importOnnx } from '@espalier/onnx';
 import { distance, peerSession } from '@espalier/peers';
-import { createJsBackend, createRuntime, load, type Session, Tensor } from 'espalier';
+import { createJsBackend, createRuntime, type Session, Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readTarGz } from '../src/data.ts';
+import { openModel } from '../src/open.ts';
 
 const HALF = 1024;
 const BLOCK = 4096;
@@ -45,7 +46,7 @@ fixtureTest(
   'Magika: the type of every one of 76 files, alone and in batches, as onnxruntime has them',
   ['models/magika_v3_3.onnx', 'models/magika_v3_3.config.min.json', 'data/magika_tests_basic.tar.gz'],
   async (model, config, archive) => {
-    const [session, peer, exact] = [await load(model!), await peerSession(model!), await inDoubles(model!)];
+    const [session, peer, exact] = [await openModel(model!), await peerSession(model!), await inDoubles(model!)];
     const labels: string[] = JSON.parse(readFileSync(config!, 'utf8')).target_labels_space;
     // An empty file has no content to judge by: it is the one that no model is asked about.
     const files = (await readTarGz(archive!)).filter(({ bytes }) => bytes.length > 0);

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { fixtureTest } from '@espalier/fixtures';
 import { distance, type PeerSession, peerSession } from '@espalier/peers';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { load, type Session, Tensor } from 'espalier';
+import { type Session, Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readCsv } from '../src/data.ts';
+import { openModel } from '../src/open.ts';
 
 const WIDTH = 384;
 /** The scalar backend would need over five minutes for all 1,500 pairs. */
@@ -71,7 +72,7 @@ class Encoder {
   static async open(model: string, tokenizer: string): Promise<Encoder> {
     return new Encoder(
       new Tokenizer(JSON.parse(readFileSync(tokenizer, 'utf8')), {}),
-      await load(model),
+      await openModel(model),
       await peerSession(model),
     );
   }

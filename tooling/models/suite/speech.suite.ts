@@ -2,9 +2,10 @@
 
 import { fixtureTest } from '@espalier/fixtures';
 import { distance, peerSession } from '@espalier/peers';
-import { load, Tensor } from 'espalier';
+import { Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readWav } from '../src/data.ts';
+import { openModel } from '../src/open.ts';
 
 const FRAME = 512;
 const CONTEXT = 64;
@@ -13,7 +14,7 @@ fixtureTest(
   'Silero VAD: 1,452 of 1,875 frames are speech, each as onnxruntime has it',
   ['models/silero_vad_16k_op15.onnx', 'data/speech_60s_16k.wav'],
   async (model, wav) => {
-    const [session, peer] = [await load(model!), await peerSession(model!)];
+    const [session, peer] = [await openModel(model!), await peerSession(model!)];
     const samples = readWav(wav!);
     const sr = new Tensor('int64', BigInt64Array.of(16000n), []);
     let state = new Tensor('float32', new Float32Array(2 * 128), [2, 1, 128]);

@@ -3,9 +3,10 @@
 import { elements, toFloat16 } from '@espalier/core';
 import { fixtureTest } from '@espalier/fixtures';
 import { distance, peerSession } from '@espalier/peers';
-import { load, Tensor } from 'espalier';
+import { Tensor } from 'espalier';
 import { expect } from 'vitest';
 import { readCifar, readIdx, readPicture } from '../src/data.ts';
+import { openModel } from '../src/open.ts';
 
 const largest = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((best, x, i, all) => (x > all[best]! ? i : best), 0);
@@ -14,7 +15,7 @@ fixtureTest(
   'MNIST: 98.91 % of 10,000 digits, each as onnxruntime has it',
   ['models/mnist_cntk_opt.onnx', 'data/mnist-t10k-images-idx3-ubyte.gz', 'data/mnist-t10k-labels-idx1-ubyte.gz'],
   async (model, images, labels) => {
-    const [session, peer] = [await load(model!), await peerSession(model!)];
+    const [session, peer] = [await openModel(model!), await peerSession(model!)];
     const { data: pixels } = readIdx(images!);
     const { data: truth } = readIdx(labels!);
     let right = 0;
@@ -36,7 +37,7 @@ fixtureTest(
   'CIFAR-10: ResNet-20 is right in .804 of 1,000 pictures, in batches of every size, as onnxruntime has them',
   ['models/resnet20_cifar10.onnx', 'data/cifar10-jpeg-test-1000.bin'],
   async (model, data) => {
-    const [session, peer] = [await load(model!), await peerSession(model!)];
+    const [session, peer] = [await openModel(model!), await peerSession(model!)];
     const records = readCifar(data!);
     const [mean, deviation] = [
       [0.485, 0.456, 0.406],
@@ -69,7 +70,7 @@ fixtureTest(
   'ImageNet: SqueezeNet in float16 sees a tabby, and what onnxruntime sees in another picture',
   ['models/SqueezeNet_fp16.onnx', 'data/kitten_224.png', 'data/fish.png'],
   async (model, ...pictures) => {
-    const [session, peer] = [await load(model!), await peerSession(model!)];
+    const [session, peer] = [await openModel(model!), await peerSession(model!)];
     const tops: [number, number][] = [];
     for (const picture of pictures) {
       const [red, green, blue] = readPicture(picture).planes;
