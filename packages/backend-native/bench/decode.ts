@@ -28,7 +28,7 @@ interface Kind {
   readonly label: string;
   /** Its beginning. */
   readonly kernel: string;
-  readonly op?: 'MatMul';
+  readonly op?: 'MatMul' | 'CastMatMul';
   readonly attrs?: Call['attrs'];
   constants(size: Size): readonly Tensor[];
   /** Share of inputs that are zero. */
@@ -79,11 +79,18 @@ const real = (label: string, kernel: string, sparsity = 0): Kind => ({
   constants: (size) => [floats(size, sparsity)],
 });
 
+const half = (label: 'float16' | 'bfloat16'): Kind => ({
+  ...{ label, kernel: 'matmul_f32h16_dense', op: 'CastMatMul' },
+  constants: ([k, n]) => [new Tensor(label, Uint16Array.from({ length: k * n }, () => 0x3c00 + below(999)), [k, n])],
+});
+
 const kinds: readonly Kind[] = [
   byColumn('int8', 'matmul_f32i_planes'),
   byGroup('int4', 'matmul_f32i_planes'),
   byGroup('bits3', 'matmul_f32i_planes', 0, 7),
   byGroup('bits2', 'matmul_f32i_planes', 0, 3),
+  half('float16'),
+  half('bfloat16'),
   ...[0.5, 0.7, 0.8].map((zeros) => byColumn(`bitmask8 ${100 * zeros} %`, 'matmul_f32i_bitmask', zeros)),
   ...[0.5, 0.7, 0.8].map((zeros) => byGroup(`bitmask4 ${100 * zeros} %`, 'matmul_f32i_bitmask', zeros)),
   real('float32', 'matmul_f32_dense'),
@@ -113,7 +120,7 @@ async function productOf(
   const tensors = kind.constants([k, n]);
   const desc = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
   const call: Call = {
-    ...{ node: 'product', op: kind.op ?? 'DequantizeMatMul', domain: kind.op ? '' : ESPALIER, epilogue: [] },
+    ...{ node: 'product', op: kind.op ?? 'DequantizeMatMul', domain: kind.op === 'MatMul' ? '' : ESPALIER, epilogue: [] },
     attrs: kind.op ? {} : { axis: 1, block_size: 0, ...kind.attrs },
     inputs: [desc(1, k), ...tensors.map(({ type, dims }) => ({ dtype: type, shape: dims }))],
     outputs: [desc(1, n)],

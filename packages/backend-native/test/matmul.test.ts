@@ -83,7 +83,7 @@ describe.skipIf(masks.length === 0)('float32 products', () => {
     for (const threads of [1, 2]) {
       const backend = createNativeBackend({ mask, guard: true, threads }) as NativeBackend;
       const kernels = backend.kernels.filter(
-        ({ op, requires }) => ['MatMul', 'DequantizeMatMul'].includes(op) && requires!.includes(isa),
+        ({ op, requires }) => ['MatMul', 'CastMatMul', 'DequantizeMatMul'].includes(op) && requires!.includes(isa),
       );
       if (threads === 2) {
         for (const test of conformanceTests({ ...backend, kernels }, { runs: 20 }))

@@ -197,6 +197,20 @@ describe('tables stored in few bits', () => {
   });
 });
 
+describe('weights of 16 bits', () => {
+  it.each(['float16', 'bfloat16'] as const)('%s stay so in products', async (type) => {
+    const half = new Tensor(
+      type,
+      Uint16Array.from({ length: 24 }, (_, i) => 0x3c00 + 8 * i),
+      [6, 4],
+    );
+    const cast = node('Cast', 'h', 'w', { to: 1 });
+    const whole = graph([x], 'y', [cast, node('MatMul', 'x w', 'y')], { h: half });
+    const result = await expectRewrite(whole, passes, ['espalier.CastMatMul']);
+    expect(result.nodes[0]!.decomposition!.map(({ op }) => op)).toEqual(['Cast', 'MatMul']);
+  });
+});
+
 describe('activations quantised as they come', () => {
   const parts = (...last: Node[]): Node[] => [
     node('DynamicQuantizeLinear', 'x', 'a as az'),

@@ -156,6 +156,15 @@ export const fused: readonly HostKernel[] = [
     compute: quantizedMatMul,
   }),
   define({
+    op: 'CastMatMul',
+    domain: ESPALIER,
+    macs: macsOf,
+    // Operands of 16 bits are widened for every op.
+    compute: ({ inputs: [a, b], outputs: [y] }) => [
+      matmulPhase(layout(a!.dims, b!.dims, y!.dims), a!.data, b!.data, y!.data),
+    ],
+  }),
+  define({
     op: 'DequantizeMatMul',
     domain: ESPALIER,
     macs: macsOf,

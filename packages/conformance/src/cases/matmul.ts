@@ -251,7 +251,10 @@ const quantizedMatMul: OpCases = {
   }),
 };
 
-/** As for the product with the weights as float: those of integers less their zero points have no magnitudes of their own. */
+/**
+ * As for the product with the weights as float: those of integers less their zero points have no magnitudes of their own. Weights are coarse,
+ * so that numbers of A count as much as the largest of their row: kernels may have them as fixed-point numbers.
+ */
 const dequantized: Tolerance = async (evaluated) => {
   const { node, evaluate } = evaluated;
   // DequantizeLinear knows no float64; of magnitudes float32 is enough.
@@ -264,7 +267,45 @@ const dequantized: Tolerance = async (evaluated) => {
   const wide = { ...node, op: 'DequantizeLinear', domain: '', inputs: node.inputs.slice(1, 4) };
   const [b] = await evaluate(wide, inputs.slice(1, 4));
   const product = { ...node, op: 'MatMul', domain: '', inputs: ['a', 'b'], attrs: {} };
-  return sums(() => a!.dims.at(-1)! * 2)({ ...evaluated, node: product, inputs: [a, b] });
+  return sums(() => a!.dims.at(-1)! * 2)({ ...evaluated, node: product, inputs: [largest(a!), b] });
+};
+
+/** The largest magnitude of its row for each element. */
+function largest(a: Tensor): Tensor {
+  if (a.type !== 'float32') return a;
+  const k = a.dims.at(-1)!;
+  const data = Float32Array.from(a.data as Float32Array, Math.abs);
+  for (let row = 0; row < data.length; row += k)
+    data.fill(
+      data.subarray(row, row + k).reduce((x, y) => Math.max(x, y), 0),
+      row,
+      row + k,
+    );
+  return new Tensor('float32', data, a.dims);
+}
+
+const castMatMul: OpCases = {
+  op: 'CastMatMul',
+  domain: 'espalier',
+  tolerance: async (evaluated) => {
+    const { node, inputs, evaluate } = evaluated;
+    const cast = { ...node, op: 'Cast', domain: '', inputs: ['b'], attrs: { to: dtypes.float32.onnx } };
+    const [b] = await evaluate(cast, inputs.slice(1));
+    const product = { ...node, op: 'MatMul', domain: '' };
+    return sums(() => b!.dims[0]!)({ ...evaluated, node: product, inputs: [inputs[0], b] });
+  },
+  cases: () =>
+    fc
+      .record({ M: edge(), K: edge(), N: edge(), stack: few(0, 3), isStack: fc.boolean() })
+      .map(({ M, K, N, stack, isStack }): Case => {
+        return {
+          inputs: [
+            { shape: [...(isStack ? ['stack'] : []), 'M', 'K'], values: ordinary },
+            { shape: ['K', 'N'], values: ordinary, weight: true },
+          ],
+          sizes: { M, K, N, ...(isStack ? { stack } : {}) },
+        };
+      }),
 };
 
 const dequantizeMatMul: OpCases = {
@@ -310,5 +351,6 @@ export const matmulCases: readonly OpCases[] = [
   det,
   einsum,
   quantizedMatMul,
+  castMatMul,
   dequantizeMatMul,
 ];

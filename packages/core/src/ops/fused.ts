@@ -90,6 +90,12 @@ export const fused = schemas(() => [
       c.output(0, shape);
     },
   }),
+  /** `A` times Cast(`B`): weights stay in 16 bits in memory. */
+  fusedOp('CastMatMul', {
+    types: { T: ['float32'], W: ['float16', 'bfloat16'] },
+    inputs: params('A:T', 'B:W'),
+    infer: (c) => c.output(0, matmulShape(c, c.shape(0), ranked(c, 1, 2))),
+  }),
   /** `A` times DequantizeLinear(`B`): weights stay small in memory and are widened on the way. */
   fusedOp('DequantizeMatMul', {
     types: { T: floats, W: [...weights, 'int4', 'uint4'] },

@@ -4,7 +4,7 @@ import { Editor, isPlain } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
 import { fuseDynamic } from './quantization/dynamic.ts';
 import { fuseProduct, quantizeFirst, skipDequantized } from './quantization/static.ts';
-import { fuseWeights, gatherFirst, turnWeights } from './quantization/weights.ts';
+import { fuseHalves, fuseWeights, gatherFirst, turnWeights } from './quantization/weights.ts';
 
 export const fuseQuantization: Pass = {
   name: 'fuse-quantization',
@@ -21,6 +21,7 @@ export const fuseQuantization: Pass = {
       else if (isPlain(node, 'MatMul')) {
         fuseProduct(editor, node);
         if (editor.has(node)) fuseWeights(editor, node);
+        if (editor.has(node)) fuseHalves(editor, node);
       }
     }
     return editor.finish();

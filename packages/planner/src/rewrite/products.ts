@@ -8,7 +8,7 @@ export const integerProducts: readonly string[] = ['QuantizedMatMul', 'Quantized
 
 const products: Readonly<Record<string, readonly string[]>> = {
   '': ['MatMul', 'Gemm', 'Conv', 'ConvTranspose'],
-  [ESPALIER]: ['DequantizeMatMul', ...integerProducts],
+  [ESPALIER]: ['CastMatMul', 'DequantizeMatMul', ...integerProducts],
 };
 
 /** True for matrix products and convolutions. */

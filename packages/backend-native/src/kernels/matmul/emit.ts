@@ -32,7 +32,7 @@ import {
 } from '@espalier/x64';
 import { type Epilogue, emitSteps, MOST_OPERANDS } from './epilogue.ts';
 import { type Isa, panelWidth } from './isa.ts';
-import { emitWiden, isRowwise, isWhole, type Narrow, narrowLayout } from './narrow.ts';
+import { emitWiden, isFloat, isRowwise, isWhole, type Narrow, narrowLayout } from './narrow.ts';
 
 /** The argument block; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
 export const argumentWords = [
@@ -632,7 +632,7 @@ class Emission {
           a.vaddps(to, to, isa.register((s + half) * rows * vectors + i));
         }
     // Of one scale for each column there is no need before.
-    if (typeof source !== 'string' && isWhole(source))
+    if (typeof source !== 'string' && isWhole(source) && !isFloat(source))
       eachSum((x, offset) => a.vmulps(x, x, at(params), offset % this.panelBytes));
     a.mov(rdx, thread, this.local('sums'));
     eachSum((x, offset) => a.vmovups(at(rdx), offset, x));

@@ -33,7 +33,7 @@ import { type Epilogue, epilogueOf, fuses } from './epilogue.ts';
 import { avx2, avx512, type Isa, panelWidth } from './isa.ts';
 import { narrowBytes, narrowLayout, packNarrow } from './narrow.ts';
 import { packedBytes, packPanels } from './pack.ts';
-import { quantizedMatrix, quantizedSource } from './quantized.ts';
+import { halfSource, quantizedMatrix, quantizedSource } from './quantized.ts';
 
 /** What a tile costs beside its rows, in rows. */
 const TILE_ROWS = 0.3;
@@ -52,6 +52,8 @@ export const streamedBytes = (weights: number): number => (weights > NEAR_BYTES 
 /** Products whose second operand is stored in one way. */
 interface Kind extends Pick<NativeKernel, 'op' | 'domain' | 'types'> {
   readonly label: string;
+  /** Features that it needs beside those of vectors. */
+  readonly requires?: NativeKernel['requires'];
   /** Inputs that are packed. */
   readonly packed: readonly number[];
   source(call: Call, constants: Constants): Source | Rejection;
@@ -79,8 +81,17 @@ const quantized = (label: string, ...dtypes: NonNullable<NativeKernel['types']>[
   types: { T: ['float32'], W: dtypes },
   label,
   packed: [1, 2, 3],
-  source: (call, constants) => quantizedSource(call, constants),
+  source: quantizedSource,
 });
+const halves: Kind = {
+  op: 'CastMatMul',
+  domain: ESPALIER,
+  types: { T: ['float32'], W: ['float16', 'bfloat16'] },
+  label: 'f32h16_dense',
+  packed: [1],
+  requires: ['f16c'],
+  source: halfSource,
+};
 
 function product(isa: Isa, kind: Kind): NativeKernel {
   const width = panelWidth(isa);
@@ -88,7 +99,7 @@ function product(isa: Isa, kind: Kind): NativeKernel {
     name: `matmul_${kind.label}_${isa.rows}x${width}__${isa.name}`,
     op: kind.op,
     ...(kind.domain ? { domain: kind.domain } : {}),
-    requires: isa.requires,
+    requires: [...isa.requires, ...(kind.requires ?? [])],
     types: kind.types!,
     fuses,
     work(call, at, constants) {
@@ -281,7 +292,8 @@ export const denseProduct = (isa: string): NativeKernel => product(isa === avx51
 
 /** Best first. */
 export const matmul: readonly NativeKernel[] = [avx512, avx2].flatMap((isa) =>
-  [dense, variable, quantized('f32i8_dense', 'int8', 'uint8'), quantized('f32i4_dense', 'int4', 'uint4')].map((kind) =>
-    product(isa, kind),
-  ),
+  [
+    ...[dense, variable, halves],
+    ...[quantized('f32i8_dense', 'int8', 'uint8'), quantized('f32i4_dense', 'int4', 'uint4')],
+  ].map((kind) => product(isa, kind)),
 );

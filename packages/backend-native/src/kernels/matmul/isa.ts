@@ -27,7 +27,7 @@ export interface Isa {
   /** Share of the processor's multiply-adds of this width that full tiles reach. */
   readonly efficiency: number;
   /** What widening a row of K costs, by bits, in rows of a product. */
-  readonly widening: { readonly 4: number; readonly 8: number };
+  readonly widening: { readonly 4: number; readonly 8: number; readonly 16: number };
   /** The rate of these multiply-adds. */
   readonly rate: 'fma' | 'fma256';
   /** Registers that the elements of A are broadcast into, behind the accumulators and two for B. */
@@ -47,7 +47,7 @@ export const avx512: Isa = {
   lanes: 16,
   rows: 14,
   efficiency: 0.96,
-  widening: { 4: 1.7, 8: 0.9 },
+  widening: { 4: 1.7, 8: 0.9, 16: 0.9 },
   rate: 'fma',
   broadcasts: 2,
   register: zmm,
@@ -68,7 +68,7 @@ export const avx2: Isa = {
   lanes: 8,
   rows: 6,
   efficiency: 0.93,
-  widening: { 4: 2.2, 8: 0.6 },
+  widening: { 4: 2.2, 8: 0.6, 16: 0.6 },
   rate: 'fma256',
   broadcasts: 1,
   register: ymm,

@@ -12,8 +12,9 @@ import { type PanelLayout, packPanels } from './pack.ts';
 
 export interface Narrow {
   /** Two columns lie in a byte of four-bit weights, a panel's width / 2 apart; signed ones with 8 added. */
-  readonly bits: 4 | 8;
-  readonly isSigned: boolean;
+  readonly bits: 4 | 8 | 16;
+  /** Floats are those of 16 bits, and have no parameters. */
+  readonly kind: 'int' | 'uint' | 'float16' | 'bfloat16';
   readonly k: number;
   /** Rows of K that share parameters; `k` where all do. */
   readonly group: number;
@@ -28,14 +29,16 @@ export interface NarrowLayout extends PanelLayout {
   readonly stepBytes: number;
 }
 
-export function narrowLayout({ bits, k, group, isSingle, hasZero }: Narrow, width: number): NarrowLayout {
+export function narrowLayout({ bits, k, group, isSingle, hasZero, kind }: Narrow, width: number): NarrowLayout {
   const rowBytes = (width * bits) / 8;
-  const paramBytes = (hasZero ? 2 : 1) * (isSingle ? 4 : 4 * width);
+  const paramBytes = isFloat({ kind }) ? 0 : (hasZero ? 2 : 1) * (isSingle ? 4 : 4 * width);
   const groupBytes = paramBytes + group * rowBytes;
   const groups = Math.ceil(k / Math.max(1, group));
   const stepBytes = isRowwise({ group, k }) ? groupBytes : rowBytes;
   return { rowBytes, stepBytes, paramBytes, groupBytes, panelBytes: groups * paramBytes + k * rowBytes };
 }
+
+export const isFloat = ({ kind }: Pick<Narrow, 'kind'>): boolean => kind === 'float16' || kind === 'bfloat16';
 
 /** True where all rows have the same parameters. */
 export const isWhole = ({ group, k }: Pick<Narrow, 'group' | 'k'>): boolean => group === k;
@@ -60,10 +63,18 @@ export function emitWiden(
   isScaled: boolean,
   spare: Vector,
 ): void {
-  const { bits, isSigned, isSingle, hasZero } = narrow;
+  const { bits, kind, isSingle, hasZero } = narrow;
+  const isSigned = kind === 'int';
   const { stepBytes, paramBytes } = narrowLayout(narrow, panelWidth(isa));
   const isRow = isRowwise(narrow);
   const row = u * stepBytes + (isRow ? paramBytes : 0);
+  if (isFloat(narrow)) {
+    for (const [v, x] of to.entries()) {
+      a[kind === 'float16' ? 'vcvtph2ps' : 'vpmovzxwd'](x, source, row + 2 * v * isa.lanes);
+      if (kind === 'bfloat16') a.vpslldi(x, x, 16);
+    }
+    return;
+  }
   if (bits === 8) {
     for (const [v, x] of to.entries()) {
       a[isSigned ? 'vpmovsxbd' : 'vpmovzxbd'](x, source, row + v * isa.lanes);
@@ -132,9 +143,9 @@ export async function packNarrow(
   const { n, bytes } = matrix;
   const width = panelWidth(isa);
   const slicer = new Slicer();
-  await runGenerator(packParameters(narrow, matrix, width, to.view), slicer);
+  if (!isFloat(narrow)) await runGenerator(packParameters(narrow, matrix, width, to.view), slicer);
   if (bits === 4) await runGenerator(packNibbles(narrow, matrix, width, to.view), slicer);
-  else await packPanels(engine, isa, bytes, [k, n], 1, group, narrowLayout(narrow, width), to);
+  else await packPanels(engine, isa, bytes, [k, n], bits === 8 ? 1 : 2, group, narrowLayout(narrow, width), to);
 }
 
 /** Scales and zero points; yields after each panel. */
@@ -166,7 +177,8 @@ function* packNibbles(
   width: number,
   to: Uint8Array,
 ): Generator<void, void> {
-  const { isSigned, k, group } = narrow;
+  const { kind, k, group } = narrow;
+  const isSigned = kind === 'int';
   const { rowBytes, paramBytes } = narrowLayout(narrow, width);
   let write = 0;
   for (let column = 0; column < n; column += width) {

@@ -1,11 +1,27 @@
 /** Weights and tables that are stored in few bits stay so until an element is wanted. */
 
-import { type Attributes, dtypes, ESPALIER, type Node } from '@espalier/core';
+import { type Attributes, type DType, dtypes, ESPALIER, type Node } from '@espalier/core';
 import { Chain } from '../../rewrite/chain.ts';
 import { type Editor, isPlain, makeNode } from '../../rewrite/editor.ts';
 import { tryEvaluate } from '../../rewrite/evaluate.ts';
 import { isPerm, permOf } from '../../rewrite/match.ts';
 import { flattened, isNarrow, type QuantizedMatrix, quantizedMatrix } from '../../rewrite/weights.ts';
+
+/** A product with weights that are stored in 16 bits keeps them so. */
+export function fuseHalves(editor: Editor, node: Node): void {
+  const cast = editor.madeBy(node.inputs[1]!, 'Cast');
+  const stored = cast?.inputs[0];
+  const isHalf = editor.constant(stored)?.dims.length === 2 && halves.includes(editor.dtype(stored!));
+  if (!isHalf || editor.dtype(node.inputs[0]!) !== 'float32') return;
+  const parts = new Chain(editor, `${node.name}:`);
+  const wide = parts.add('Cast', [stored!], cast!.attrs);
+  parts.add('MatMul', [node.inputs[0]!, wide], {}, node.outputs[0]!);
+  const { name, outputs } = node;
+  const spec = { name, op: 'CastMatMul', domain: ESPALIER, inputs: [node.inputs[0]!, stored!], outputs };
+  editor.replace([node], [{ ...makeNode(spec), decomposition: parts.nodes }]);
+}
+
+const halves: readonly DType[] = ['float16', 'bfloat16'];
 
 /** A product with weights that are stored as integers keeps them so. */
 export function fuseWeights(editor: Editor, node: Node): void {
