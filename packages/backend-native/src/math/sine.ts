@@ -1,10 +1,10 @@
 /**
- * Sine and cosine. A float is m 2^e with m an integer of 24 bits, so it is m (2^e 2 / pi mod 4) quarter turns: what is in brackets is looked
+ * Sine and cosine. A large float is m 2^e with m an integer of 24 bits, so it is m (2^e 2 / pi mod 4) quarter turns: what is in brackets is looked
  * up for each e, in two parts of which the first makes the product exact (after Payne and Hanek, "Radian reduction for trigonometric
  * functions", 1983). What is left of whole quarters, at most half a one, goes to Taylor's polynomials.
  */
 
-import { at, k7, rdx, type Vector, xmm, ymm } from '@espalier/x64';
+import { at, edx, k7, rdx, type Vector, xmm, ymm } from '@espalier/x64';
 import { EXPONENT_BIAS, MANTISSA_BITS } from './exp.ts';
 import type { Vectors } from './vectors.ts';
 
@@ -13,6 +13,11 @@ export const SINE_TEMPORARIES = 6;
 /** To nearest, without the inexact exception. */
 const NEAREST = 8;
 const QUARTER = Math.PI / 2;
+/** What is left of it. */
+const QUARTER_LOW = 6.123233995736766e-17;
+/** From here on quarters are looked up. */
+const FAR = 2 ** 20;
+const NOT_LESS = 5;
 /** Terms of both polynomials: what is left of the series is below 2e-9. */
 const SINE = [1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880];
 const COSINE = [1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800];
@@ -75,8 +80,28 @@ function emitPolynomials(v: Vectors, [y, , square, sine]: readonly Vector[]): vo
 /** |x| without the nearest number of quarter turns, as an angle in the first register, and that number in the second. */
 function emitTurns(v: Vectors, x: Vector, [angle, quarters, ...t]: readonly Vector[]): void {
   const { a, isWide } = v;
+  const [far, done] = [a.label(), a.label()];
+  const size = t[0]!;
+  a.vandps(size, x, ...v.bits(~SIGN >>> 0));
+  v.compare(isWide ? k7 : size, size, FAR, NOT_LESS);
+  if (isWide) a.kmovw(edx, k7);
+  else a.vmovmskps(edx, size);
+  a.test(edx, edx);
+  a.jnz(far);
+  emitHalves(v, x, [angle!, quarters!, ...t], emitNear);
+  a.jmp(done);
+  a.bind(far);
+  emitHalves(v, x, [angle!, quarters!, ...t], emitFar);
+  a.bind(done);
+}
+
+/** Computes the angle and the number of quarters of one half, in the first two registers. */
+type EmitHalf = (v: Vectors, x: Vector, half: 0 | 1, t: readonly Vector[]) => void;
+
+function emitHalves(v: Vectors, x: Vector, [angle, quarters, ...t]: readonly Vector[], emit: EmitHalf): void {
+  const { a, isWide } = v;
   for (const half of [0, 1] as const) {
-    emitHalf(v, x, half, t);
+    emit(v, x, half, t);
     const [low, number] = [narrow(v, t[0]!), narrow(v, t[1]!)];
     if (half === 0) {
       a.vmovaps(narrow(v, angle!), low);
@@ -96,16 +121,37 @@ function emitTurns(v: Vectors, x: Vector, [angle, quarters, ...t]: readonly Vect
 const narrow = ({ isWide }: Vectors, register: Vector): Vector =>
   isWide ? ymm(register & 0xff) : xmm(register & 0xff);
 
-/** The same for half of the vector, in the lower halves of the first two registers. */
-function emitHalf(v: Vectors, x: Vector, half: 0 | 1, [p, n, low, m]: readonly Vector[]): void {
+function extract({ a, isWide }: Vectors, dst: Vector, x: Vector, half: 0 | 1): void {
+  if (half === 0) a.vmovaps(dst, isWide ? ymm(x & 0xff) : xmm(x & 0xff));
+  else if (isWide) a.vextractf64x4(dst, x, 1);
+  else a.vextractf128(dst, x, 1);
+}
+
+function toNearest({ a, isWide }: Vectors, x: Vector): void {
+  if (isWide) a.vrndscalepd(x, x, NEAREST);
+  else a.vroundpd(x, x, NEAREST);
+}
+
+/** Numbers whose quarters double precision counts: Cody and Waite's reduction. */
+function emitNear(v: Vectors, x: Vector, half: 0 | 1, [p, n]: readonly Vector[]): void {
+  const { a } = v;
+  const whole = narrow(v, p!);
+  extract(v, whole, x, half);
+  a.vandps(whole, whole, ...halfBits(v, ~SIGN >>> 0));
+  a.vcvtps2pd(p!, whole);
+  a.vmulpd(n!, p!, ...double(v, 1 / QUARTER));
+  toNearest(v, n!);
+  a.vfnmadd231pd(p!, n!, ...double(v, QUARTER));
+  a.vfnmadd231pd(p!, n!, ...double(v, QUARTER_LOW));
+  a.vcvtpd2ps(whole, p!);
+  a.vcvtpd2dq(narrow(v, n!), n!);
+}
+
+/** All others. */
+function emitFar(v: Vectors, x: Vector, half: 0 | 1, [p, n, low, m]: readonly Vector[]): void {
   const { a, isWide } = v;
   const [whole, index] = [narrow(v, m!), narrow(v, n!)];
-  const extract = (dst: Vector): void => {
-    if (half === 0) a.vmovaps(dst, narrow(v, x));
-    else if (isWide) a.vextractf64x4(dst, x, 1);
-    else a.vextractf128(dst, x, 1);
-  };
-  extract(index);
+  extract(v, index, x, half);
   a.vpslldi(index, index, 1);
   a.vpsrldi(index, index, MANTISSA_BITS + 1);
   for (const [to, table] of [
@@ -117,7 +163,7 @@ function emitHalf(v: Vectors, x: Vector, half: 0 | 1, [p, n, low, m]: readonly V
     else a.vpcmpeqd(m!, m!, m!);
     a.vgatherdpd(to, at(rdx, index, 8), 0, isWide ? k7 : m!);
   }
-  extract(whole);
+  extract(v, whole, x, half);
   a.vandps(whole, whole, ...halfBits(v, 2 ** MANTISSA_BITS - 1));
   a.vorps(whole, whole, ...halfBits(v, 2 ** MANTISSA_BITS));
   a.vcvtdq2pd(m!, whole);
@@ -125,14 +171,17 @@ function emitHalf(v: Vectors, x: Vector, half: 0 | 1, [p, n, low, m]: readonly V
   a.vmulpd(p!, p!, m!);
   a.vmovaps(n!, p!);
   a.vfmadd231pd(n!, low!, m!);
-  if (isWide) a.vrndscalepd(n!, n!, NEAREST);
-  else a.vroundpd(n!, n!, NEAREST);
+  toNearest(v, n!);
   a.vsubpd(p!, p!, n!);
   a.vfmadd231pd(p!, low!, m!);
-  a.vmulpd(p!, p!, a.constant(new Float64Array(v.lanes / 2).fill(QUARTER)), 0);
+  a.vmulpd(p!, p!, ...double(v, QUARTER));
   a.vcvtpd2ps(narrow(v, p!), p!);
   a.vcvtpd2dq(index, n!);
 }
+
+/** A constant in every lane of doubles. */
+const double = ({ a, lanes }: Vectors, value: number) =>
+  [a.constant(new Float64Array(lanes / 2).fill(value)), 0] as const;
 
 /** 32 bits in every lane of half a vector. */
 const halfBits = ({ a, lanes }: Vectors, bits: number) =>

@@ -13,22 +13,28 @@ const sums = {
 export type SummedType = keyof typeof sums;
 export const summedTypes = Object.keys(sums) as SummedType[];
 
+/** Vectors of lines that are added up together: lines that are far apart are read in longer pieces. */
+const TOGETHER = 4;
+
 /** @param isExclusive leaves out the element itself */
 export function emitCumulative(v: Vectors, dtype: SummedType, isExclusive: boolean): void {
   const { a } = v;
   const { size, name } = sums[dtype];
   const lanes = new Lanes(v, size);
-  const [total, x] = [v.register(0), v.register(1)];
-  emitAcross(v, lanes, [size, size], (part: Part) => {
-    const store = (): void => lanes.store(INTO, 0, total, size, part);
-    a.vxorps(total, total, total);
+  const x = v.register(TOGETHER);
+  emitAcross(v, lanes, [size, size], TOGETHER, (part: Part, count: number) => {
+    const totals = Array.from({ length: count }, (_, i) => v.register(i));
+    for (const total of totals) a.vxorps(total, total, total);
     a.mov(READ, FROM);
     a.mov(INTO, TO);
     emitElements(v, () => {
-      lanes.load(x, size, false, READ, 0, part);
-      if (isExclusive) store();
-      a[name](total, total, x);
-      if (!isExclusive) store();
+      for (const [i, total] of totals.entries()) {
+        const store = (): void => lanes.store(INTO, i * v.bytes, total, size, part);
+        lanes.load(x, size, false, READ, i * v.bytes, part);
+        if (isExclusive) store();
+        a[name](total, total, x);
+        if (!isExclusive) store();
+      }
     });
   });
 }

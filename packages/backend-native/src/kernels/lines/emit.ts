@@ -18,13 +18,15 @@ const STEP_FROM = 16 - LINE;
 /**
  * Arguments from {@link LINE} on: the walk of lines.
  * @param sizes bytes of an element of the result and of the input
- * @param line computes as many lines as the lanes or `part` say; it may clobber all but TO, FROM, rdx, rdi, rbp, rsp
+ * @param most vectors that are computed together
+ * @param line computes as many lines as `count` vectors or `part` say; it may clobber all but TO, FROM, rdx, rdi, rbp, rsp
  */
 export function emitAcross(
   v: Vectors,
   lanes: Lanes,
   sizes: readonly [to: Size, from: Size],
-  line: (part: Part) => void,
+  most: number,
+  line: (part: Part, count: number) => void,
 ): void {
   const { a } = v;
   a.addi(rdi, LINE);
@@ -34,18 +36,22 @@ export function emitAcross(
     0,
     () => {},
     () => {
-      const [loop, tail, single, end] = [a.label(), a.label(), a.label(), a.label()];
+      const [single, end] = [a.label(), a.label()];
       a.mov(rdx, rcx);
-      a.subi(rdx, lanes.count);
-      a.jb(tail);
-      a.bind(loop);
-      line('all');
-      a.addi(TO, lanes.count * sizes[0]);
-      a.addi(FROM, lanes.count * sizes[1]);
-      a.subi(rdx, lanes.count);
-      a.jae(loop);
-      a.bind(tail);
-      a.addi(rdx, lanes.count);
+      for (const count of new Set([most, 1])) {
+        const [loop, done] = [a.label(), a.label()];
+        a.subi(rdx, count * lanes.count);
+        a.jb(done);
+        a.bind(loop);
+        line('all', count);
+        a.addi(TO, count * lanes.count * sizes[0]);
+        a.addi(FROM, count * lanes.count * sizes[1]);
+        a.subi(rdx, count * lanes.count);
+        a.jae(loop);
+        a.bind(done);
+        a.addi(rdx, count * lanes.count);
+      }
+      a.test(rdx, rdx);
       a.jz(end);
       if (lanes.canMask(sizes)) {
         // Masked stores of one element take longer than plain ones.
@@ -53,11 +59,11 @@ export function emitAcross(
         a.je(single);
         a.mov(rcx, rdx);
         lanes.setMask();
-        line('some');
+        line('some', 1);
         a.jmp(end);
       }
       a.bind(single);
-      line('one');
+      line('one', 1);
       a.addi(TO, sizes[0]);
       a.addi(FROM, sizes[1]);
       a.dec(rdx);

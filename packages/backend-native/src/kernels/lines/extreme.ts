@@ -32,7 +32,7 @@ export function emitSearchAcross(v: Vectors, search: Search): void {
   const emitter = new Emitter(v, search);
   const { lanes, best, found, x, index } = emitter;
   const one = v.register(9);
-  emitAcross(v, lanes, [INDEX, size], (part: Part) => {
+  emitAcross(v, lanes, [INDEX, size], 1, (part: Part) => {
     a.mov(READ, FROM);
     lanes.load(best, size, isSigned, READ, 0, part);
     emitter.key(best);

@@ -53,7 +53,7 @@ function phaseOf({ axis, isFolded, areNeighbours, isReverse }: Layout): Omit<Nat
 }
 
 function cumulative({ name, isWide, lanes, requires }: Width): NativeKernel {
-  const cost: Cost = [2, 2];
+  const cost: Cost = [9, 18];
   return {
     name: `cumsum_any_dense_${lanes}__${name}`,
     op: 'CumSum',
@@ -77,7 +77,7 @@ function cumulative({ name, isWide, lanes, requires }: Width): NativeKernel {
 }
 
 /** What an addition waits for the one before, in multiply-adds. */
-const CHAIN = 8;
+const CHAIN = 5;
 
 function axisOf({ inputs: [x], attrs }: Call, constants: Constants): number {
   const axis = constants[1] ? Number(constants[1].tensor.data[0]) : (attrs['axis'] as number);
@@ -89,7 +89,7 @@ const isLast = ({ inputs: [x] }: Call, axis: number): boolean =>
   x!.shape.every((extent, i) => i <= axis || extent === 1);
 
 const searched: readonly { readonly of: string; readonly types: readonly DType[]; readonly cost: Cost }[] = [
-  { of: 'f32', types: ['float32'], cost: [16, 24] },
+  { of: 'f32', types: ['float32'], cost: [15, 18] },
   { of: 'int', types: ['int64', 'int32', 'int16', 'int8', 'uint32', 'uint16', 'uint8'], cost: [6, 8] },
 ];
 
