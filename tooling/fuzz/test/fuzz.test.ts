@@ -1,9 +1,11 @@
 import { startEngine } from '@espalier/backend-native';
-import type { AnyBackend } from '@espalier/core';
+import type { AnyBackend, Graph } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
-import { type Choices, randomChoices, Source, shrink } from '../src/choices.ts';
+import { type Choices, randomChoices, randomNumbers, Source, shrink } from '../src/choices.ts';
+import { floats } from '../src/data.ts';
 import { growCase } from '../src/grow.ts';
 import { describe as inWords, judge, usedOf } from '../src/judge.ts';
+import { expectedOf, type Precision } from '../src/reference.ts';
 
 const started = startEngine();
 const withNative = 'reason' in started ? it.skip : it;
@@ -19,6 +21,8 @@ describe('choices', () => {
     const fails = async (choices: Choices): Promise<boolean> =>
       choices.some((c) => c >= 100) && choices.some((c) => c % 2);
     expect(await shrink(randomChoices(1), fails)).toEqual([101]);
+    // No more than there is time for.
+    expect(await shrink(randomChoices(1), fails, 0)).toEqual(randomChoices(1));
   });
 });
 
@@ -30,6 +34,41 @@ it('grows graphs of all kinds, the same ones again from the same choices', () =>
   expect(grown.some(({ bindings }) => bindings.some((at) => Object.values(at).includes(0)))).toBe(true);
   expect(grown.some(({ graph }) => graph.nodes.length > 10)).toBe(true);
   expect(growCase(new Source(randomChoices(7)))).toEqual(grown[7]);
+});
+
+describe('bounds', () => {
+  const random = randomNumbers(1);
+  const graph: Graph = {
+    name: 'bounds',
+    inputs: [{ name: 'x', dtype: 'float32', shape: [3, 64] }],
+    outputs: ['gelu', 'most'],
+    nodes: [
+      { name: 'p', op: 'MatMul', domain: '', inputs: ['x', 'w'], outputs: ['product'], attrs: {} },
+      { name: 'g', op: 'Gelu', domain: '', inputs: ['product'], outputs: ['gelu'], attrs: {} },
+      { name: 'm', op: 'ArgMax', domain: '', inputs: ['product'], outputs: ['most'], attrs: { axis: 1 } },
+    ],
+    constants: new Map([['w', floats([64, 5], random)]]),
+  };
+  const feeds = new Map([['x', floats([3, 64], random)]]);
+  const sharesOf = async (precision: Precision): Promise<number[]> => {
+    const expected = await expectedOf(graph, feeds, precision, 1);
+    expect(expected.get('most')!.slack?.some((each) => each > 0) ?? false).toBe(false);
+    const { tensor, slack } = expected.get('gelu')!;
+    const peak = (tensor.data as Float32Array).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    return Array.from(slack!, (each) => each / peak);
+  };
+
+  it('are what rounding may do to a product, small results included, and little more', async () => {
+    const shares = await sharesOf('float32');
+    expect(Math.min(...shares)).toBeGreaterThan(1e-7);
+    expect(Math.max(...shares)).toBeLessThan(1e-3);
+  });
+
+  it('are wider where operands may be bfloat16', async () => {
+    const shares = await sharesOf('bfloat16');
+    expect(Math.min(...shares)).toBeGreaterThan(1e-3);
+    expect(Math.max(...shares)).toBeLessThan(0.3);
+  });
 });
 
 withNative(`finds no difference in a few graphs${why}`, async () => {
