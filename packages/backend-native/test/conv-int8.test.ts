@@ -98,6 +98,24 @@ for (const isa of 'reason' in engine ? [] : [avx512vnni, vnni256(!features.has('
       ]);
     });
 
+    it('take each channel by itself', async () => {
+      for (const [i, channels] of [1, 7, 16, 31, 32, 33, 65, 96, 200].entries()) {
+        const kernel = [
+          [3, 3],
+          [1, 1],
+          [5, 2],
+          [2, 2],
+        ][i % 4]!;
+        const x = i % 2 ? 'int8' : 'uint8';
+        const attrs = { group: channels, pads: [1, 0, 1, 1], strides: [1 + (i % 2), 1 + (i % 3 === 0 ? 1 : 0)] };
+        const zeros = [i % 3 ? bytes(x, [], i) : undefined];
+        await same(bytes(x, [2, 8, 9, channels], i), bytes('int8', [channels, 1, ...kernel], i + 5), attrs, zeros);
+      }
+      const attrs = { group: 40, pads: [1, 1, 1, 1] };
+      await same(bytes('uint8', [1, 31, 29, 40], 1), bytes('int8', [40, 1, 3, 3], 2), attrs, [bytes('uint8', [], 3)]);
+      await same(bytes('uint8', [1, 9, 9, 40], 1), bytes('uint8', [40, 1, 3, 3], 2), attrs, [bytes('uint8', [], 3)]);
+    });
+
     it('cut what is large into many units', async () => {
       await same(bytes('uint8', [1, 29, 31, 70], 1), bytes('int8', [97, 70, 3, 3], 2), { pads: [1, 1, 1, 1] }, [
         bytes('uint8', [], 3),

@@ -149,6 +149,26 @@ const qlinearConv: OpCases = {
     }),
 };
 
+/** Each channel by itself. */
+const depthwise: fc.Arbitrary<Convolution> = fc
+  .record({
+    window: windows,
+    N: few(0, 2),
+    group: fc.constantFrom(2, 5, 16, 31, 33, 70),
+    how: fc.nat(3),
+    bias: fc.boolean(),
+  })
+  .map(({ window, N, group, how, bias }) => ({
+    x: ['N', group, ...window.spatial],
+    w: [group, 1, ...window.kernel],
+    window,
+    attrs: { ...windowAttributes(window, false), group },
+    out: group,
+    sizes: { N, ...window.sizes },
+    bias,
+    how,
+  }));
+
 /** A shape with its channels behind all other axes. */
 const channelsLast = ([batch, channels, ...spatial]: readonly Dim[]): Dim[] => [batch!, ...spatial, channels!];
 
@@ -159,7 +179,7 @@ const quantizedConv: OpCases = {
   tolerance: ulps(4),
   cases: () =>
     fc
-      .record({ conv: convolutions, wZero: fc.boolean() })
+      .record({ conv: fc.oneof({ arbitrary: convolutions, weight: 2 }, depthwise), wZero: fc.boolean() })
       .map(({ conv: { x, w, out, attrs, sizes, how, bias }, wZero }) => {
         const perFilter = how > 1 ? [out] : [];
         return {

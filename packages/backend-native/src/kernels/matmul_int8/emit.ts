@@ -31,6 +31,7 @@ import {
   xmm,
   zmm,
 } from '@espalier/x64';
+import { emitChannelSums } from '../conv_int8/depthwise.ts';
 import { emitPatches, type Patches, patchLocals, patchWords } from '../conv_int8/patches.ts';
 import { MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { emitTileConfiguration, emitTileProduct, TILE_ROWS, TILE_STEPS, tileRegisters } from '../tiles.ts';
@@ -109,6 +110,8 @@ export interface Shape {
   readonly finish: Finish;
   /** A are patches of a picture, which each unit gathers for itself. */
   readonly patches?: Patches;
+  /** Each column is of a channel by itself: how many taps it has. */
+  readonly channelTaps?: number;
 }
 
 /** Kinds of panels for `n` columns; every kind where it is not known. */
@@ -286,7 +289,8 @@ class Emission implements Frame {
     }
     shape.rows.forEach((rows, i) => {
       a.bind(labels[i]!);
-      if (isa.tileSteps === undefined) this.product(rows, vectors);
+      if (shape.channelTaps !== undefined) this.channelSums(shape.channelTaps, shape.patches!);
+      else if (isa.tileSteps === undefined) this.product(rows, vectors);
       else this.tileProduct(rows > TILE_ROWS);
       if (i < labels.length - 1) a.jmp(finish);
     });
@@ -437,6 +441,15 @@ class Emission implements Frame {
       }
     for (let r = 0; r < rows; r++)
       for (let v = 0; v < vectors; v++) a.vmovups(thread, this.sumsOffset(r, v), sum(0, r, v));
+  }
+
+  /** Sums of a tile of channels into scratch memory; rcx says how many rows there are. */
+  private channelSums(taps: number, { channels }: Patches): void {
+    const { a, isa, shape } = this;
+    a.imuli(rax, thread, this.local('panel'), panelColumns(isa) * elementBytes(isa));
+    a.add(r8, rax);
+    emitZeroPoint(a, shape.aZero, args, this.argument('aZero'));
+    emitChannelSums(a, isa, { taps, channels }, bAt, rbp, aRow);
   }
 
   /** For the tallest blocks. */
