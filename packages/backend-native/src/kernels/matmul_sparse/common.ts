@@ -55,9 +55,27 @@ const NONZERO_COST = 1.05;
 const LINE_COST = 2.6;
 const GROUP_COST = 60;
 
-/** Multiply-adds of a vector for a tile by `nonzeros` weights in a stream, which load so many `lines` of A. */
-export const streamCost = (nonzeros: number, lines: number, cut: Cut): number =>
-  Math.max(NONZERO_COST * nonzeros + GROUP_COST * groupsOf(cut) * (cut.rows.length - 1), LINE_COST * lines);
+/** What it takes to read a nonzero's code for the first time: from the second-level cache, or from farther away. */
+const NEAR_CODE_COST = 1.6;
+const FAR_CODE_COST = 3.2;
+/** Bytes of code that stay in the first level, and in the second. */
+const INSTRUCTION_CACHE = 24_000;
+const NEAR_BYTES = 1 << 20;
+
+const codeCost = (resident: number): number => {
+  if (resident <= INSTRUCTION_CACHE) return 0;
+  return resident <= NEAR_BYTES ? NEAR_CODE_COST : FAR_CODE_COST;
+};
+
+/**
+ * Multiply-adds of a vector for `tiles` by `nonzeros` weights in a stream, which load so many `lines` of A and take `resident` bytes. For few
+ * tiles it takes as long as its code takes to be read.
+ */
+export const streamCost = (nonzeros: number, lines: number, cut: Cut, tiles: number, resident: number): number =>
+  Math.max(
+    tiles * Math.max(NONZERO_COST * nonzeros + GROUP_COST * groupsOf(cut) * (cut.rows.length - 1), LINE_COST * lines),
+    codeCost(resident) * nonzeros,
+  );
 
 /** Tiles of a unit at most: so many sums stay in the second-level cache, and a unit takes well under a millisecond. */
 const MOST_TOKENS = 512;

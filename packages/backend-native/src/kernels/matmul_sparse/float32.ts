@@ -45,7 +45,7 @@ export const stream: NativeKernel = {
       macs: rows * nonzeros,
       bytes: 4 * (rows * (k + n) + operands) + resident,
       resident,
-      streamed: SIDE * tiles * (streamCost(nonzeros, lines, cut) + TURN_COST * (k + n)),
+      streamed: SIDE * (streamCost(nonzeros, lines, cut, tiles, resident) + tiles * TURN_COST * (k + n)),
     };
   },
   law: ({ streamed, bytes }, rates) =>

@@ -177,7 +177,8 @@ export const blocks: NativeKernel = {
       macs: rows * constants[B]!.structure.nonzeros,
       bytes: bytes + resident,
       resident,
-      dots: SIDE * tiles * (BLOCK * streamCost(nonzeros, lines, cut) + STREAM_TURN_COST * (k / BLOCK + n)),
+      dots:
+        SIDE * (BLOCK * streamCost(nonzeros, lines, cut, tiles, resident) + tiles * STREAM_TURN_COST * (k / BLOCK + n)),
     };
   },
   async prepare(call, constants, engine) {
