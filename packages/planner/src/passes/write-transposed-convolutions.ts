@@ -41,9 +41,9 @@ function axisOf(size: Dim, taps: number, stride: number, dilation: number, begin
   const spread = stride === 1 ? dilation : 1;
   const reach = (kernel - 1) * spread;
   const first = Math.min(Math.floor(begin / stride), reach);
-  const needed = dim.sub(dim.ceilDiv(dim.add(output, begin), stride), size);
-  if (typeof needed !== 'number') return undefined;
-  const after = Math.max(0, needed);
+  const beyond = dim.sub(dim.add(output, begin), dim.mul(size, stride));
+  if (typeof beyond !== 'number') return undefined;
+  const after = Math.max(0, Math.ceil(beyond / stride));
   const positions = dim.sub(dim.add(size, after), first);
   // A convolution has windows of which its results are.
   if (typeof positions === 'number' && positions < 1) return undefined;
@@ -77,7 +77,6 @@ function write(editor: Editor, node: Node): void {
   if (perPosition > 1 && !(editor.isGlobal(apart) && editor.isGlobal(together))) return;
 
   const chain = new Chain(editor, node.name);
-  const ints = (...values: number[]): string => chain.constant(new Tensor('int64', values, [values.length]));
   const operands = [x, chain.constant(filtersOf(weight, groups, axes))];
   if (bias) operands.push(chain.constant(repeated(bias, perPosition)));
   let running = chain.add('Conv', operands, {
@@ -91,11 +90,10 @@ function write(editor: Editor, node: Node): void {
     running = chain.add('Transpose', [running], { perm });
     running = chain.add('Reshape', [running], { shape: together });
   }
-  const cropped = [...axes.keys()].filter((i) => axes[i]!.crop.some((count) => count > 0));
-  if (cropped.length > 0) {
-    const starts = ints(...cropped.map((i) => axes[i]!.crop[0]));
-    const ends = ints(...cropped.map((i) => -axes[i]!.crop[1] || Number.MAX_SAFE_INTEGER));
-    chain.add('Slice', [running, starts, ends, ints(...cropped.map((i) => i + 2))]);
+  if (axes.some(({ crop }) => crop.some((count) => count > 0))) {
+    // Sizes that are open stay what they are by Pad, where Slice would have to clamp them.
+    const pads = [0, 1].flatMap((side) => [0, 0, ...axes.map(({ crop }) => -crop[side]!)]);
+    chain.add('Pad', [running, chain.constant(new Tensor('int64', pads, [pads.length]))], { mode: 'constant' });
   }
   chain.replace(node);
 }
