@@ -32,6 +32,7 @@ import { emitUnit, mostColumns, type Stream } from '../matmul_sparse/stream.ts';
 import { emitEntry, linesOf } from './emit.ts';
 import { type Flat, flatOf, piecesIn, piecesOf, pixelsOf } from './flat.ts';
 import { type Argument, argumentWords, type Layout, layoutOf, operandArgument, PIECE } from './frame.ts';
+import { convolutionSparseInt8 } from './int8.ts';
 import { MOST_OPERANDS } from './store.ts';
 
 const BIAS = 2;
@@ -305,4 +306,4 @@ function tablesOf(
   };
 }
 
-export const convolutionSparse: readonly NativeKernel[] = [avx512, avx2].map(row);
+export const convolutionSparse: readonly NativeKernel[] = [...[avx512, avx2].map(row), ...convolutionSparseInt8];
