@@ -85,6 +85,14 @@ const cases: readonly [string, Graph, readonly number[]][] = [
   ],
   ['LRN', model('LRN', ['n', 9, 'h', 'w'], [], { size: 5, alpha: 0.5 }), [2, 9, 5, 6]],
   [
+    'Resize by two and three',
+    model('Resize', ['n', 3, 'h', 'w'], [new Tensor('float32', [], [0]), new Tensor('float32', [1, 1, 2, 3], [4])], {
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    }),
+    [2, 3, 8, 9],
+  ],
+  [
     'Pad by reflection',
     model('Pad', ['n', 3, 8, 9], [new Tensor('int64', [0, 0, 2, 3, 0, 0, 1, 4], [8])], { mode: 'reflect' }),
     [2, 3, 8, 9],

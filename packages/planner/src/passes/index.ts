@@ -22,6 +22,7 @@ import { sinkExpands } from './sink-expands.ts';
 import { sinkViews } from './sink-views.ts';
 import { widenHalves } from './widen-halves.ts';
 import { writeNormalizations } from './write-normalizations.ts';
+import { writeResizes } from './write-resizes.ts';
 import { writeTransposedConvolutions } from './write-transposed-convolutions.ts';
 
 export { decompose } from '../decompose.ts';
@@ -56,6 +57,7 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
   [channelsLast, canonicalForms, commonSubexpressions, deadCode],
   [
     writeNormalizations,
+    writeResizes,
     writeTransposedConvolutions,
     dequantizeConstants,
     sinkViews,
