@@ -13,6 +13,7 @@ import {
 } from '@espalier/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend } from '../src/index.ts';
+import { remembered } from '../src/kernels/matmul_sparse/common.ts';
 import { cutOf, linesOf, rowMajor } from '../src/kernels/matmul_sparse/cut.ts';
 
 const found = createNativeBackend({ guard: true });
@@ -35,6 +36,14 @@ function tensor(dims: readonly number[], seed: number, density = 1): Tensor {
   });
   return new Tensor('float32', data, dims);
 }
+
+it('looks at a constant once, though its tensor is lent', () => {
+  let looked = 0;
+  const of = remembered(() => ++looked);
+  const structure = { elements: 4, nonzeros: 2 };
+  expect([1, 2].map((seed) => of({ tensor: tensor([2, 2], seed), structure }))).toEqual([1, 1]);
+  expect(of({ tensor: tensor([2, 2], 1), structure: { ...structure } })).toBe(2);
+});
 
 describe.skipIf(reason)('products by sparse matrices', () => {
   if (reason) return;

@@ -24,7 +24,7 @@ export interface Call {
   readonly epilogue: readonly EpilogueStep[];
 }
 
-/** What is known of a constant before it is packed; counted once per tensor. */
+/** What is known of a constant before it is packed; counted once per tensor, whose constants all have this very object. */
 export interface Structure {
   readonly elements: number;
   readonly nonzeros: number;

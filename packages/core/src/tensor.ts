@@ -69,6 +69,8 @@ export class Tensor {
     const { array } = dtypes[this.type];
     const { bytes } = this;
     const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
+    // Tensors that are made of these bytes later need no copy of their own.
+    this.raw = aligned;
     this.elements = new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / array.BYTES_PER_ELEMENT);
     return this.elements;
   }

@@ -13,6 +13,16 @@ import {
 } from '../src/index.ts';
 
 describe('Tensor', () => {
+  it('copies bytes that are not aligned once for all who share them', () => {
+    const file = new Uint8Array(13);
+    file.set(new Uint8Array(Float32Array.of(1, -2, 3).buffer), 1);
+    const t = Tensor.fromBytes('float32', file.subarray(1), [3]);
+    expect(t.bytes.buffer).toBe(file.buffer);
+    expect([...(t.data as Float32Array)]).toEqual([1, -2, 3]);
+    const other = Tensor.fromBytes('float32', t.bytes, [3, 1]);
+    expect((other.data as Float32Array).buffer).toBe((t.data as Float32Array).buffer);
+  });
+
   it('takes dtype, data and dims, or tells the dtype from the data', () => {
     const t = new Tensor('float32', new Float32Array([1, 2, 3, 4]), [2, 2]);
     expect([t.type, t.dims, t.size]).toEqual(['float32', [2, 2], 4]);

@@ -1,6 +1,6 @@
 /** What the sparse products have in common: which epilogues they do, how many tiles a unit takes, their program. */
 
-import { type Call, type Constant, dim, isRejection, type Rejection, sizeOf, type Tensor } from '@espalier/core';
+import { type Call, type Constant, dim, isRejection, type Rejection, type Structure, sizeOf } from '@espalier/core';
 import { geometry } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
@@ -29,12 +29,12 @@ export function rowwise(call: Call, weights: number): Epilogue | Rejection {
   return epilogue;
 }
 
-/** What something about a constant is; found once. */
+/** What something about a constant is; found once for whoever has it, as its structure is counted once. */
 export function remembered<T>(find: (constant: Constant) => T): (constant: Constant) => T {
-  const known = new WeakMap<Tensor, { readonly found: T }>();
+  const known = new WeakMap<Structure, { readonly found: T }>();
   return (constant) => {
-    const entry = known.get(constant.tensor) ?? { found: find(constant) };
-    known.set(constant.tensor, entry);
+    const entry = known.get(constant.structure) ?? { found: find(constant) };
+    known.set(constant.structure, entry);
     return entry.found;
   };
 }
