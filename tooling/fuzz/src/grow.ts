@@ -6,8 +6,8 @@ import { Grower, type Idiom } from './grower.ts';
 import { choice, operand, pair, unary } from './idioms/elementwise.ts';
 import { gather, integers, places, scatter, table } from './idioms/indices.ts';
 import { attention, normalization, recurrent, softmax } from './idioms/layers.ts';
-import { product, variableProduct } from './idioms/products.ts';
-import { dynamic, narrowWeights, quantized, quantizedConvolution } from './idioms/quantized.ts';
+import { halfProduct, product, variableProduct } from './idioms/products.ts';
+import { dynamic, narrowWeights, quantized, quantizedPictures } from './idioms/quantized.ts';
 import { cumulative, pieces, rearrange, reduction, transpose } from './idioms/shapes.ts';
 import { convolution, pool, transposedConvolution } from './idioms/windows.ts';
 
@@ -46,13 +46,15 @@ const idioms: readonly Idiom[] = [
   pool,
   narrowWeights,
   convolution,
-  quantizedConvolution,
+  quantizedPictures,
   transposedConvolution,
   cumulative,
   places,
   scatter,
   table,
   integers,
+  halfProduct,
+  quantizedPictures,
 ];
 
 export function growCase(source: Source): Case {

@@ -1,5 +1,8 @@
 /** Matrix products. */
 
+import { encode } from '@espalier/conformance';
+import { dtypes } from '@espalier/core';
+import { floats } from '../data.ts';
 import { type Idiom, sizes } from '../grower.ts';
 
 /** With weights. */
@@ -14,6 +17,20 @@ export const product: Idiom = (g, x) => {
     return g.op('Gemm', operands, { transB: transposed, alpha: g.source.pick([1, 0.5]) });
   }
   return g.op('MatMul', [x, g.weights(depth, columns)]);
+};
+
+/** With weights of 16 bits that are made wide. */
+export const halfProduct: Idiom = (g, x) => {
+  const depth = x.shape.at(-1);
+  if (typeof depth !== 'number' || x.shape.length < 2) return undefined;
+  const dims = [depth, g.source.pick([8, ...sizes, 128])];
+  const half = encode(
+    g.source.pick(['float16', 'bfloat16'] as const),
+    dims,
+    floats(dims, g.random).data as Float32Array,
+  );
+  const weights = g.op('Cast', [g.constant(half)], { to: dtypes.float32.onnx });
+  return weights && g.op('MatMul', [x, weights]);
 };
 
 /** With itself or another value, turned round. */

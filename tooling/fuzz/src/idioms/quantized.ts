@@ -16,52 +16,91 @@ function narrow(g: Grower, dtype: DType, dims: readonly number[], zero = 0): Ten
 /** Positive numbers around 1/64. */
 const scales = (g: Grower, ...dims: number[]): string => g.constant(positives(dims, g.random, 1 / 64));
 
+/** What was rounded to levels that are so far apart. */
+interface Rounded {
+  readonly value: Value;
+  readonly scale: number;
+}
+
 /** To 8 bits and back, with a scale and zero point that are known beforehand. */
-function rounded(g: Grower, x: Value): Value | undefined {
+function rounded(g: Grower, x: Value | undefined, steps = [0.02, 0.5]): Rounded | undefined {
+  if (!x) return undefined;
   const dtype = g.source.pick(['uint8', 'int8'] as const);
   const zero = g.constant(new Tensor(dtype, [g.source.pick(dtype === 'uint8' ? [128, 0, 255, 7] : [0, -128, 5])], []));
-  const scale = g.scalar(g.source.pick([0.02, 0.5]));
+  const step = g.source.pick(steps);
+  const scale = g.scalar(step);
   const levels = g.op('QuantizeLinear', [x, scale, zero]);
-  return levels && g.op('DequantizeLinear', [levels, scale, zero]);
+  const value = levels && g.op('DequantizeLinear', [levels, scale, zero]);
+  return value && { value, scale: step };
 }
 
 /** Weights of 8 bits made wide: one scale, or one for each of the columns along `axis`. */
-function wideWeights(g: Grower, dims: readonly number[], axis: number): Value | undefined {
+function wideWeights(
+  g: Grower,
+  dims: readonly number[],
+  axis: number,
+): { readonly value: Value; readonly scales: Tensor } | undefined {
   const dtype = g.source.pick(bytes);
-  const each = g.source.chance(2);
+  const shape = g.source.chance(2) ? [dims[axis]!] : [];
   const zero = g.source.chance(3) ? 3 : 0;
-  const shape = each ? [dims[axis]!] : [];
-  const zeros = g.constant(
-    new Tensor(dtype, new dtypes[dtype].array(each ? dims[axis]! : 1).fill(zero as never), shape),
-  );
-  return g.op(
-    'DequantizeLinear',
-    [g.constant(narrow(g, dtype, dims, zero)), scales(g, ...shape), zeros],
-    each ? { axis } : {},
-  );
+  const scales = positives(shape, g.random, 1 / 64);
+  const zeros = wholes(dtype, shape, g.random, zero, zero);
+  const operands = [narrow(g, dtype, dims, zero), scales, zeros].map((tensor) => g.constant(tensor));
+  const value = g.op('DequantizeLinear', operands, shape.length > 0 ? { axis } : {});
+  return value && { value, scales };
 }
 
 /** As a quantised model has it: activations and weights of 8 bits. */
 export const quantized: Idiom = (g, x) => {
   const depth = x.shape.at(-1);
-  const wide = rounded(g, x);
+  const wide = rounded(g, x)?.value;
   if (!wide || typeof depth !== 'number' || depth < 1 || x.shape.length < 2 || g.source.chance(3)) return wide;
-  const matrix = wideWeights(g, [depth, g.source.pick(sizes)], 1);
+  const matrix = wideWeights(g, [depth, g.source.pick(sizes)], 1)?.value;
   const product = matrix && g.op('MatMul', [wide, matrix]);
-  return product && g.source.chance(3) ? rounded(g, product) : product;
+  return g.source.chance(3) ? rounded(g, product)?.value : product;
 };
 
-export const quantizedConvolution: Idiom = (g, input) => {
-  const made = picture(g, input);
-  const wide = made && rounded(g, made.x);
-  if (!wide) return undefined;
-  const { channels, rank } = made;
+/** A few layers over pictures, as a quantised model has them: rounded in front of each. */
+export const quantizedPictures: Idiom = (g, input) => {
+  let x = picture(g, input)?.x;
+  const layers = [quantizedConvolution, quantizedConvolution, roundedPool, roundedSum];
+  for (let left = 1 + g.source.below(4); x && left > 0; left--) {
+    const wide = rounded(g, x, [0.02, 0.5, 4]);
+    x = wide && g.source.pick(layers)(g, wide);
+    if (x && !g.isSmall(x.shape)) return undefined;
+  }
+  return g.source.chance(3) ? x : rounded(g, x, [0.5, 0.02, 4])?.value;
+};
+
+function quantizedConvolution(g: Grower, { value, scale }: Rounded): Value | undefined {
+  const channels = value.shape[1] as number;
   const group = drawGroups(g, channels);
-  const { kernel, attrs } = drawWindow(g, rank, true);
+  const { kernel, attrs } = drawWindow(g, value.shape.length - 2, true);
   const out = group * g.source.pick([1, 4, 17]);
   const weights = wideWeights(g, [out, channels / group, ...kernel], 0);
-  const product = weights && g.op('Conv', [wide, weights], { group, kernel_shape: kernel, ...attrs });
-  return product && g.source.chance(3) ? rounded(g, product) : product;
+  if (!weights) return undefined;
+  const bias = g.source.chance(2) ? [biasOf(g, out, scale, weights.scales)] : [];
+  const product = g.op('Conv', [value, weights.value, ...bias], { group, kernel_shape: kernel, ...attrs });
+  return product && g.source.chance(3) ? g.op('Relu', [product]) : product;
+}
+
+/** Integers in units of the products' sums. */
+function biasOf(g: Grower, size: number, scale: number, scales: Tensor): Value | string {
+  const units = (scales.data as Float32Array).map((each) => Math.fround(scale) * each);
+  const operands = [wholes('int32', [size], g.random, -1000, 1000), new Tensor('float32', units, scales.dims)];
+  const each = operands.map((tensor) => g.constant(tensor));
+  return g.op('DequantizeLinear', each, scales.dims.length > 0 ? { axis: 0 } : {})!;
+}
+
+const roundedPool = (g: Grower, { value }: Rounded): Value | undefined => {
+  const { kernel, attrs } = drawWindow(g, value.shape.length - 2, false);
+  return g.op(g.source.pick(['MaxPool', 'AveragePool']), [value], { kernel_shape: kernel, ...attrs });
+};
+
+/** With another picture that was rounded too. */
+const roundedSum = (g: Grower, { value }: Rounded): Value | undefined => {
+  const other = rounded(g, g.op(g.source.pick(['Neg', 'Relu', 'Tanh']), [value]));
+  return other && g.op('Add', g.source.chance(2) ? [other.value, value] : [value, other.value]);
 };
 
 /** As dynamic quantisation writes it. */
