@@ -6,6 +6,7 @@ import { type Engine, type EngineOptions, startEngine } from './engine.ts';
 import type { WasmKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
+import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { matmulSparse } from './kernels/matmul_sparse/index.ts';
@@ -30,6 +31,7 @@ const table = (): readonly WasmKernel[] => [
   ...matmulInt8,
   ...attention,
   ...convolution,
+  ...convolutionSparse,
   ...windows,
   ...pointwise,
   ...softmax,
@@ -73,9 +75,9 @@ export async function createWasmBackendOf(
     hint: engine.hint,
     calibrate: (signal) => calibrate(engine, signal),
     ...partitionOf(engine),
-    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.isShared, engine.memory.usage) }),
+    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.isShared, engine.memory.household) }),
     dispose() {
-      const { live } = engine.memory.usage;
+      const { live } = engine.memory.household;
       if (live > 0)
         throw new EspalierError(
           'BAD_INPUT',

@@ -37,7 +37,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine |
   for (const feature of options.mask ?? []) features.delete(feature);
   if (!features.has('simd')) return { reason: 'this engine has no 128-bit SIMD' };
   const made = await makeExecutor(features, options);
-  const memory = new Memory(made.pool !== undefined);
+  const memory = new Memory(made.pool !== undefined, { live: 0, onDrop: () => made.pool?.renew() });
   return {
     features,
     memory,

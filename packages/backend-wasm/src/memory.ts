@@ -19,39 +19,45 @@ const MARGIN = 64;
 /** Pages that are added at least, and as a share of what is there. */
 const STEP = 64;
 const SHARE = 1 / 8;
+/** A memory of this size at most is kept for the next model. */
+const SPARE_BYTES = 2 ** 25;
 export const MAX_BUFFER_BYTES = MOST_PAGES * PAGE - 2 * PAGE;
 
 /** A WebAssembly memory with what is free in it. */
-interface Space {
+export interface Space {
   readonly object: WebAssembly.Memory;
   readonly maximum: number;
   readonly allocator: Allocator;
 }
 
-/** Bytes that are allocated now. */
-interface Usage {
+/** What the memories of an engine have in common. */
+export interface Household {
+  /** Bytes that are allocated now. */
   live: number;
+  /** An empty memory for the next model: to let go of one takes garbage collections, in every worker. */
+  spare?: Space | undefined;
+  /** Told when a memory that is too large to be kept is let go. */
+  onDrop?(): void;
 }
 
 export class Memory {
   /** Bytes that are allocated now. */
   live = 0;
   readonly isShared: boolean;
-  readonly usage: Usage;
+  readonly household: Household;
   private space: Space | undefined;
   private buffer: ArrayBufferLike | undefined;
   private words: Int32Array | undefined;
 
-  /** @param usage of all memories that this one is to be counted with */
-  constructor(isShared: boolean, usage: Usage = { live: 0 }) {
+  constructor(isShared: boolean, household: Household = { live: 0 }) {
     this.isShared = isShared;
-    this.usage = usage;
+    this.household = household;
   }
 
   /** @throws EspalierError `LIMIT` when it does not fit into the memory */
   alloc(bytes: number): WasmBuffer {
     const size = roundUp(Math.max(1, bytes), ALIGNMENT);
-    this.space ??= makeSpace(this.isShared);
+    this.space ??= this.takeSpare() ?? makeSpace(this.isShared);
     const address = this.space.allocator.take(size) ?? this.grow(size);
     this.count(size);
     return { address, bytes };
@@ -62,6 +68,8 @@ export class Memory {
     this.space!.allocator.release(address, size);
     this.count(-size);
     if (this.live > 0) return;
+    if (this.object.buffer.byteLength <= SPARE_BYTES) this.household.spare = this.space;
+    else this.household.onDrop?.();
     this.space = undefined;
     this.buffer = undefined;
     this.words = undefined;
@@ -89,7 +97,13 @@ export class Memory {
 
   private count(bytes: number): void {
     this.live += bytes;
-    this.usage.live += bytes;
+    this.household.live += bytes;
+  }
+
+  private takeSpare(): Space | undefined {
+    const { spare } = this.household;
+    this.household.spare = undefined;
+    return spare;
   }
 
   private grow(bytes: number): number {

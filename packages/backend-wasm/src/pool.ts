@@ -6,7 +6,14 @@ import { startWorker, type Thread } from './thread.ts';
 
 interface Code {
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Known;
+}
+
+/** A memory that workers know by its number, as long as code is to run in it. */
+interface Known {
+  readonly id: number;
+  readonly object: WebAssembly.Memory;
+  codes: number;
 }
 
 /** A job, and those of its threads that have not left it. */
@@ -23,15 +30,26 @@ interface Run {
 interface Member {
   thread: Thread;
   runs: number;
+  /** Another is to take its place. */
+  isOld?: boolean;
 }
 
 type Answer = { readonly kind: 'ready' } | ({ readonly kind: 'left'; readonly id: number } & Outcome);
 
+const memoryMessage = ({ id, object }: Known) => ({ kind: 'memory', id, memory: object });
+const codeMessage = (id: number, { module, memory }: Code) => ({ kind: 'code', id, module, memory: memory.id });
+
+/** After so many codes that are gone, workers are begun anew: they allocate too little to collect what is left of them. */
+const MOST_REMOVED = 256;
+
 export class Pool implements Executor {
   private readonly members: Member[] = [];
   private readonly codes = new Map<number, Code>();
+  private readonly memories = new Map<WebAssembly.Memory, Known>();
   private readonly runs = new Map<number, Run>();
   private next = 0;
+  /** Codes that workers were told to forget, and may hold until they next collect garbage. */
+  private removed = 0;
   /** Workers that were asked for. */
   private size = 0;
   /** The last worker that was started. */
@@ -56,19 +74,37 @@ export class Pool implements Executor {
     await this.joining;
   }
 
-  addCode(module: WebAssembly.Module, memory: WebAssembly.Memory): number {
+  addCode(module: WebAssembly.Module, object: WebAssembly.Memory): number {
+    let memory = this.memories.get(object);
+    if (!memory) {
+      memory = { id: this.next++, object, codes: 0 };
+      this.memories.set(object, memory);
+      this.tell(memoryMessage(memory));
+    }
+    memory.codes++;
     const id = this.next++;
     this.codes.set(id, { module, memory });
-    for (const { thread } of this.members) thread.post({ kind: 'code', id, module, memory });
+    this.tell(codeMessage(id, { module, memory }));
     return id;
   }
 
   removeCode(id: number): void {
+    const { memory } = this.codes.get(id)!;
     this.codes.delete(id);
-    for (const { thread } of this.members) thread.post({ kind: 'remove', id });
+    this.tell({ kind: 'remove', id });
+    if (--memory.codes === 0) {
+      this.memories.delete(memory.object);
+      this.tell({ kind: 'remove', id: memory.id });
+    }
+    if (++this.removed === MOST_REMOVED) this.renew();
+  }
+
+  private tell(message: unknown): void {
+    for (const { thread } of this.members) thread.post(message);
   }
 
   run(job: Job): Running {
+    if (job.commands === 0) return { outcome: Promise.resolve({ completed: true }), left: Promise.resolve() };
     if (this.members.length === 0) {
       const later = this.joining.then(() => this.run(job));
       return { outcome: later.then(({ outcome }) => outcome), left: later.then(({ left }) => left) };
@@ -82,10 +118,12 @@ export class Pool implements Executor {
     const outcome = new Promise<Outcome>((settle, fail) => {
       this.runs.set(id, { job, inside: new Set(team), outcome: undefined, settle, fail, leave });
     });
-    const { memory, block, commands, times } = job;
+    const { block, commands, times } = job;
+    const memory = this.memories.get(job.memory)!.id;
+    const { byteLength: bytes } = job.memory.buffer;
     for (const [thread, member] of team.entries()) {
       if (member.runs++ === 0) member.thread.hold(true);
-      member.thread.post({ kind: 'run', id, memory, block, commands, times, thread });
+      member.thread.post({ kind: 'run', id, memory, bytes, block, commands, times, thread });
     }
     return { outcome, left };
   }
@@ -106,7 +144,8 @@ export class Pool implements Executor {
           if (answer.kind === 'left') return this.left(member, answer.id, answer);
           isReady = true;
           if (this.disposed) return member.thread.stop();
-          for (const [id, code] of this.codes) member.thread.post({ kind: 'code', id, ...code });
+          for (const memory of this.memories.values()) member.thread.post(memoryMessage(memory));
+          for (const [id, code] of this.codes) member.thread.post(codeMessage(id, code));
           this.members.push(member);
           member.thread.hold(false);
           resolve();
@@ -122,7 +161,10 @@ export class Pool implements Executor {
   private left(member: Member, id: number, { completed, failed }: Outcome): void {
     const run = this.runs.get(id);
     if (!run?.inside.delete(member)) return;
-    if (--member.runs === 0) member.thread.hold(false);
+    if (--member.runs === 0) {
+      member.thread.hold(false);
+      if (member.isOld) this.replace(member);
+    }
     // Of one that is done, nothing is open. Of one that was stopped, others may still be in the midst of a unit.
     if (completed) run.settle({ completed });
     if (!run.outcome?.failed) run.outcome = { completed, failed };
@@ -132,10 +174,27 @@ export class Pool implements Executor {
     run.leave();
   }
 
+  /** Ends each worker when it has nothing to do and has another take its place: with it goes what it might still hold of memories. */
+  renew(): void {
+    this.removed = 0;
+    for (const member of [...this.members]) {
+      if (member.runs === 0) this.replace(member);
+      else member.isOld = true;
+    }
+  }
+
+  private replace(member: Member): void {
+    if (this.disposed) return;
+    this.members.splice(this.members.indexOf(member), 1);
+    member.thread.stop();
+    this.rejoin();
+  }
+
   /** Stops the runs of a worker that ended, and has another take its place. */
   private lost(member: Member, reason: string): void {
     if (this.disposed) return;
     this.members.splice(this.members.indexOf(member), 1);
+    member.isOld = false;
     for (const [id, run] of [...this.runs]) {
       if (!run.inside.has(member)) continue;
       const { memory, block } = run.job;
@@ -143,7 +202,11 @@ export class Pool implements Executor {
       run.fail(new EspalierError('KERNEL_FAILED', `a worker ended in mid-run (${reason}): run again`));
       this.left(member, id, { completed: false });
     }
-    this.joining = this.join();
+    this.rejoin();
+  }
+
+  private rejoin(): void {
+    this.joining = Promise.all([this.joining.catch(() => {}), this.join()]).then(() => {});
     // Whoever runs next is told.
     this.joining.catch(() => {});
   }

@@ -11,8 +11,9 @@ const SPINS = 4000;
 /** Milliseconds that a thread sleeps at most before it looks whether the run was cancelled. */
 const NAP_MS = 5;
 
-/** By number. */
+/** What code exports, and memories with their words: by number, of which no two are the same. */
 const functions = new Map();
+const memories = new Map();
 
 /** A browser's, Deno's and Bun's worker posts for itself; Node's has a port. */
 const port =
@@ -45,12 +46,21 @@ function runCommand(words, cancel, at, [code, args, units], thread, onLast) {
   return done >= units;
 }
 
-function run({ memory, block, commands, times, thread }) {
-  // Another thread may have made memory grow: growing by nothing has this one see it.
-  memory.grow(0);
-  const words = new Int32Array(memory.buffer);
+/** The words of a memory of so many bytes. */
+function wordsOf(id, bytes) {
+  const known = memories.get(id);
+  if (known.words.byteLength < bytes) {
+    // Another thread has made it grow: growing by nothing has this one see it.
+    known.memory.grow(0);
+    known.words = new Int32Array(known.memory.buffer);
+  }
+  return known.words;
+}
+
+function run({ memory, bytes, block, commands, times, thread }) {
+  const words = wordsOf(memory, bytes);
   const cancel = block / 4;
-  const stamps = times > 0 ? new Float64Array(memory.buffer, times, commands + 1) : undefined;
+  const stamps = times > 0 ? new Float64Array(words.buffer, times, commands + 1) : undefined;
   const stamp = (index) => {
     if (stamps) stamps[index] = performance.timeOrigin + performance.now();
   };
@@ -71,13 +81,18 @@ function run({ memory, block, commands, times, thread }) {
 
 function receive(message) {
   switch (message.kind) {
+    case 'memory':
+      memories.set(message.id, { memory: message.memory, words: new Int32Array(message.memory.buffer) });
+      break;
     case 'code': {
-      const { exports } = new WebAssembly.Instance(message.module, { host: { memory: message.memory } });
+      const { memory } = memories.get(message.memory);
+      const { exports } = new WebAssembly.Instance(message.module, { host: { memory } });
       functions.set(message.id, exports.run);
       break;
     }
     case 'remove':
       functions.delete(message.id);
+      memories.delete(message.id);
       break;
     case 'run':
       port.postMessage({ kind: 'left', id: message.id, ...run(message) });
