@@ -81,7 +81,13 @@ const real = (label: string, kernel: string, sparsity = 0): Kind => ({
 
 const half = (label: 'float16' | 'bfloat16'): Kind => ({
   ...{ label, kernel: 'matmul_f32h16_dense', op: 'CastMatMul' },
-  constants: ([k, n]) => [new Tensor(label, Uint16Array.from({ length: k * n }, () => 0x3c00 + below(999)), [k, n])],
+  constants: ([k, n]) => [
+    new Tensor(
+      label,
+      Uint16Array.from({ length: k * n }, () => 0x3c00 + below(999)),
+      [k, n],
+    ),
+  ],
 });
 
 const kinds: readonly Kind[] = [
@@ -93,6 +99,10 @@ const kinds: readonly Kind[] = [
   half('bfloat16'),
   ...[0.5, 0.7, 0.8].map((zeros) => byColumn(`bitmask8 ${100 * zeros} %`, 'matmul_f32i_bitmask', zeros)),
   ...[0.5, 0.7, 0.8].map((zeros) => byGroup(`bitmask4 ${100 * zeros} %`, 'matmul_f32i_bitmask', zeros)),
+  ...[0.5, 0.8].flatMap((zeros) => [
+    { ...byColumn(`active8 ${100 * zeros} %`, 'matmul_f32i_active'), zeros },
+    { ...byGroup(`active4 ${100 * zeros} %`, 'matmul_f32i_active'), zeros },
+  ]),
   real('float32', 'matmul_f32_dense'),
   byColumn('wide8', 'matmul_f32i8_dense'),
   byGroup('wide4', 'matmul_f32i4_dense'),
@@ -120,8 +130,13 @@ async function productOf(
   const tensors = kind.constants([k, n]);
   const desc = (...shape: number[]) => ({ dtype: 'float32', shape }) as const;
   const call: Call = {
-    ...{ node: 'product', op: kind.op ?? 'DequantizeMatMul', domain: kind.op === 'MatMul' ? '' : ESPALIER, epilogue: [] },
-    attrs: kind.op ? {} : { axis: 1, block_size: 0, ...kind.attrs },
+    ...{
+      node: 'product',
+      op: kind.op ?? 'DequantizeMatMul',
+      domain: kind.op === 'MatMul' ? '' : ESPALIER,
+      epilogue: [],
+    },
+    attrs: kind.op ? {} : { axis: 1, block_size: 0, sparse_input: Number((kind.zeros ?? 0) > 0), ...kind.attrs },
     inputs: [desc(1, k), ...tensors.map(({ type, dims }) => ({ dtype: type, shape: dims }))],
     outputs: [desc(1, n)],
   };
@@ -228,7 +243,8 @@ async function main(threads: number, wanted: readonly string[]): Promise<void> {
     const seconds = all / cold.steps;
     own.set(kind.label, seconds);
     const bandwidth = (units * SLAB) / read;
-    const rate = cold.work.resident / seconds;
+    const share = 1 - (kind.zeros ?? 0);
+    const rate = (share * cold.work.resident) / seconds;
     const times = ['int8', 'int4'].map((label) => {
       const dense = own.get(label);
       return dense === undefined ? '' : `${(dense / seconds).toFixed(2)} x ${label}`;
@@ -239,7 +255,7 @@ async function main(threads: number, wanted: readonly string[]): Promise<void> {
         `${(seconds * 1e6).toFixed(0)} us`.padStart(8),
         `${(rate / 1e9).toFixed(1)} of ${(bandwidth / 1e9).toFixed(1)} GB/s`.padStart(18),
         `${((100 * rate) / bandwidth).toFixed(0)} %`.padStart(6),
-        `hot ${((hot.work.resident * hot.steps) / small / 1e9).toFixed(1)} GB/s`.padStart(14),
+        `hot ${((share * hot.work.resident * hot.steps) / small / 1e9).toFixed(1)} GB/s`.padStart(14),
         ...times.map((text) => text.padStart(11)),
         `law ${(seconds / cold.law).toFixed(2)}, hot ${(small / hot.steps / hot.law).toFixed(2)}`,
         `packed in ${cold.packed.toFixed(0)} ms`,

@@ -197,6 +197,20 @@ describe('tables stored in few bits', () => {
   });
 });
 
+describe('weights behind zeros', () => {
+  it.each([
+    ['Relu', 1],
+    ['ThresholdedRelu', 1],
+    ['Tanh', undefined],
+  ])('of %s', async (op, expected) => {
+    const nodes = [node('DequantizeLinear', 'q s', 'w'), node(op, 'x', 'r'), node('MatMul', 'r w', 'y')];
+    const whole = graph([x], 'y', nodes, { q: q('int8', 6, 4), s: scales(4) });
+    const result = await expectRewrite(whole, passes, [op, ...fused]);
+    expect(result.nodes[1]!.attrs['sparse_input']).toBe(expected);
+    expect(result.nodes[1]!.decomposition![0]!.attrs).not.toHaveProperty('sparse_input');
+  });
+});
+
 describe('weights of 16 bits', () => {
   it.each(['float16', 'bfloat16'] as const)('%s stay so in products', async (type) => {
     const half = new Tensor(

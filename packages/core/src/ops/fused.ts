@@ -96,11 +96,14 @@ export const fused = schemas(() => [
     inputs: params('A:T', 'B:W'),
     infer: (c) => c.output(0, matmulShape(c, c.shape(0), ranked(c, 1, 2))),
   }),
-  /** `A` times DequantizeLinear(`B`): weights stay small in memory and are widened on the way. */
+  /**
+   * `A` times DequantizeLinear(`B`): weights stay small in memory and are widened on the way. With `sparse_input` many elements of `A` are
+   * expected to be zero, and their rows of `B` need not be read.
+   */
   fusedOp('DequantizeMatMul', {
     types: { T: floats, W: [...weights, 'int4', 'uint4'] },
     inputs: params('A:T', 'B:W', 'b_scale:T', 'b_zero_point?:W'),
-    attributes: { axis: attr.int(1), block_size: attr.int(0) },
+    attributes: { axis: attr.int(1), block_size: attr.int(0), sparse_input: attr.int(0) },
     infer: (c) => {
       const shape = matmulShape(c, c.shape(0), ranked(c, 1, 2));
       const scale = c.shape(2);
