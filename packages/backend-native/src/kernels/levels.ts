@@ -112,6 +112,18 @@ export function packLevels(v: Vectors, x: Vector, dtype: LevelType, t: Vector): 
   return low;
 }
 
+/**
+ * The same for unsigned levels that are neither rounded nor counted from their zero point yet, but not below it; wide. Numbers that are no
+ * integers of 32 bits, and NaN, become the highest level.
+ */
+export function packUnrounded({ a }: Vectors, x: Vector, zero: Vector): Vector {
+  const low = xmm(x & 0xff);
+  a.vcvtps2dq(x, x);
+  a.vpaddd(x, x, zero);
+  a.vpmovusdb(low, x);
+  return low;
+}
+
 /** Stores what {@link packLevels} made of a whole vector. */
 export function storeLevels(v: Vectors, address: Address, offset: number, low: Vector): void {
   if (v.isWide) v.a.vmovups(address, offset, low);

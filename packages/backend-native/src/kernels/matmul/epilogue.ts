@@ -112,8 +112,24 @@ export const fuses: readonly EpilogueOp[] = [
 export type Held = ReadonlyMap<string, Vector>;
 
 /** The key of what is held: a number or level in all lanes, its inverse, the ends of a range in its steps, or a vector's columns. */
-const keyOf = (kind: 'all' | 'inverse' | 'low' | 'high' | number, ...inputs: readonly number[]): string =>
+const keyOf = (kind: 'all' | 'level' | 'inverse' | 'low' | 'high' | number, ...inputs: readonly number[]): string =>
   [kind, ...inputs].join();
+
+/**
+ * The zero point, as an integer in all lanes, of levels that {@link emitSteps} leaves unrounded and without it, as what packs them does the
+ * rest at once: unsigned ones at the end. Undefined where it leaves none so.
+ */
+export function packedZeroPoint({ steps, operands }: Epilogue, held: Held): Vector | undefined {
+  const last = steps.at(-1);
+  if (last?.op !== 'QuantizeLinear' || levelType(operands, last) !== 'uint8') return undefined;
+  return held.has(keyOf('inverse', last.inputs[0]!)) ? held.get(keyOf('level', last.inputs[1]!)) : undefined;
+}
+
+/** The operand for vector `v` of a first step that adds it, where it is held. */
+export function addedFirst({ steps: [first] }: Epilogue, held: Held, v: number): Vector | undefined {
+  if (first?.op !== 'Add') return undefined;
+  return held.get(keyOf('all', first.inputs[0]!)) ?? held.get(keyOf(v, first.inputs[0]!));
+}
 
 /**
  * Loads what all rows share into as many of the `free` registers as it takes; what finds no place is loaded in each row. Changes the
@@ -173,13 +189,15 @@ export function holdOperands(
         if (level) a.vsubps(to, to, level);
         a.vmulps(to, to, divisor);
       });
+    if (step === steps.at(-1) && zero !== undefined && level)
+      hold(keyOf('level', zero), (to) => a.vcvtps2dq(to, level));
   }
   return held;
 }
 
 /**
  * `x` divided by `s` to the last bit, its inverse being `r`: the quotient's error is found and taken away. `x` is between the two
- * bounds, or becomes so. Source: Markstein, Computation of elementary functions on the IBM RISC System/6000 processor, 1990.
+ * bounds, or becomes so; without the upper one, what is far above may become NaN. Source: Markstein, Computation of elementary functions on the IBM RISC System/6000 processor, 1990.
  */
 function divide(
   a: Assembler,
@@ -246,8 +264,10 @@ export function emitSteps(
             emitLevel(math, x, offset, dtype);
             continue;
           }
-          const ends = (['low', 'high'] as const).map((kind) => held.get(keyOf(kind, ...inputs))!);
-          divide(a, x, factor, inverse, ends as [Vector, Vector], t[2]!);
+          const [low, high] = (['low', 'high'] as const).map((kind) => held.get(keyOf(kind, ...inputs))!);
+          const isPacked = i === steps.length - 1 && packedZeroPoint({ steps, operands }, held) !== undefined;
+          divide(a, x, factor, inverse, [low!, isPacked ? undefined : high!], t[2]!);
+          if (isPacked) continue;
           roundToNearest(math, x);
           const next = steps[i + 1];
           isCentred = next?.op === 'DequantizeLinear' && next.inputs[1] === zeroPoint;

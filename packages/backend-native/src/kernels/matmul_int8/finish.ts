@@ -21,8 +21,16 @@ import {
   rsi,
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
-import { emitLevel, type LevelType, loadZeroPoint, packLevels, storeLevels, storeSomeLevels } from '../levels.ts';
-import { type Epilogue, emitSteps, holdOperands } from '../matmul/epilogue.ts';
+import {
+  emitLevel,
+  type LevelType,
+  loadZeroPoint,
+  packLevels,
+  packUnrounded,
+  storeLevels,
+  storeSomeLevels,
+} from '../levels.ts';
+import { addedFirst, type Epilogue, emitSteps, holdOperands, packedZeroPoint } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import type { Frame } from './emit.ts';
 import { type DotIsa, lanesOf, panelColumns, register } from './isa.ts';
@@ -86,6 +94,8 @@ export function emitFinish(
   const operands = addresses.map((address) => at(address));
   const free = floats === avx512 ? Array.from({ length: 32 - HELD }, (_, i) => register(isa, HELD + i)) : [];
   const held = holdOperands(a, floats, epilogue, operands, vectors, masked, free);
+  // A bias is added without another rounding.
+  const isAdded = scaling === 'scaled' && x.every((_, i) => addedFirst(epilogue, held, i) !== undefined);
   a.mov(rowsLeft, thread, frame.local('rows'));
   a.mov(sumsAt, rbx);
   const row = a.here();
@@ -95,15 +105,19 @@ export function emitFinish(
       continue;
     }
     a.vcvtdq2ps(x[i]!, at(sumsAt), i * vectorBytes);
-    a.vmulps(x[i]!, x[i]!, register(isa, SCALE + i));
+    const added = isAdded ? addedFirst(epilogue, held, i)! : undefined;
+    if (added !== undefined) a.vfmadd213ps(x[i]!, register(isa, SCALE + i), added);
+    else a.vmulps(x[i]!, x[i]!, register(isa, SCALE + i));
     if (scaling === 'levels') emitLevel(v, x[i]!, register(isa, ZERO_POINT), result as LevelType);
   }
-  emitSteps(a, floats, epilogue, operands, vectors, masked, held);
+  const rest = isAdded ? { ...epilogue, steps: epilogue.steps.slice(1) } : epilogue;
+  emitSteps(a, floats, rest, operands, vectors, masked, held);
+  const packedZero = packedZeroPoint(epilogue, held);
   for (let i = 0; i < vectors; i++) {
     const isLast = masked && i === vectors - 1;
     if (result === 'int32' || result === 'float32') floats.store(a, at(resultAt), i * vectorBytes, x[i]!, isLast);
     else {
-      const low = packLevels(v, x[i]!, result, t);
+      const low = packedZero === undefined ? packLevels(v, x[i]!, result, t) : packUnrounded(v, x[i]!, packedZero);
       if (!isLast) storeLevels(v, at(resultAt), i * lanesOf(isa), low);
       else {
         const kept = [resultAt, sumsAt, rowsLeft];
