@@ -132,6 +132,36 @@ describe('products', () => {
   });
 });
 
+describe('convolutions', () => {
+  const attrs = (pads: number, stride: number, group = 1) => ({
+    pads: [pads, pads, pads, pads],
+    strides: [stride, stride],
+    ...{ dilations: [1, 1], kernel_shape: [3, 3], auto_pad: 'NOTSET', group },
+  });
+
+  it.each([
+    [1, 1],
+    [0, 2],
+    [2, 3],
+  ])('of many pixels, padded by %i, every %i', async (pads, stride) => {
+    const x = floats([2, 20, 37, 41]);
+    for (const [kernel, zeros] of [
+      ['conv_f32_dense', 0],
+      ['conv_f32_csr', 0.8],
+    ] as const) {
+      const operands = [x, floats([70, 20, 3, 3], zeros), floats([70])];
+      await same(kernel, 'Conv', operands, { constant: 1, attrs: attrs(pads, stride) });
+    }
+    const grouped = [x, floats([30, 10, 3, 3]), floats([30])];
+    await same('conv_f32_dense', 'Conv', grouped, { constant: 1, attrs: attrs(pads, stride, 2) });
+    const depthwise = [x, floats([40, 1, 3, 3]), floats([40])];
+    await same('conv_f32_planes', 'Conv', depthwise, { constant: 1, attrs: attrs(pads, stride, 20) });
+    const { group: _, ...window } = attrs(pads, stride);
+    await same('maxpool', 'MaxPool', [x], { attrs: { ...window, ceil_mode: 0, storage_order: 0 } });
+    await same('averagepool', 'AveragePool', [x], { attrs: { ...window, ceil_mode: 0, count_include_pad: 0 } });
+  });
+});
+
 describe('attention', () => {
   const call = (batch: number, heads: number, shared: number, queries: number, keys: number, size: number) => [
     floats([batch, heads, queries, size]),

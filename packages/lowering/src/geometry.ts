@@ -86,6 +86,20 @@ export interface Partition {
   readonly units: number;
 }
 
+/** The parts of a partition that code reads from its argument block. */
+export const partitionWords = [
+  'blocks',
+  'blockRows',
+  'tallBlocks',
+  'blocksPerUnit',
+  'rowGroups',
+  'panels',
+  'lastColumns',
+  'panelsPerUnit',
+  'columnGroups',
+  'batchesPerUnit',
+] as const satisfies readonly (keyof Partition)[];
+
 /** Multiply-adds of a unit, about 50 microseconds of one core; no fewer than the least, so that taking it costs little. */
 const MOST = 4e6;
 const LEAST = 5e5;

@@ -20,7 +20,7 @@ export {
   windowCounts,
   windowsOf,
 } from './convolution.ts';
-export { type Geometry, geometry, type Partition, partition } from './geometry.ts';
+export { type Geometry, geometry, type Partition, partition, partitionWords } from './geometry.ts';
 export { type LineWalk, lineWalk } from './lines.ts';
 export { checkPlaneOperands, type PlaneEpilogue, type PlaneOperand, planeEpilogue } from './planes.ts';
 export {

@@ -19,7 +19,7 @@ import { bySizes } from '../bysizes.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
 import { emitProduct, type Product, threadBytes } from '../matmul/emit.ts';
 import { productArgs, TILE, WIDTH } from '../matmul/layout.ts';
-import { copySeen, type Seen, seenBy } from '../window/seen.ts';
+import { copyCost, copySeen, type Seen, seenBy } from '../window/seen.ts';
 import { emitGather, type Patches, patchWords } from './gather.ts';
 
 /** The input that is added to each filter's pixels. */
@@ -28,17 +28,26 @@ const BIAS = 2;
 const TILE_ROWS = 0.3;
 /** What gathering a vector costs whose pixels lie together, or apart, in multiply-adds. */
 const GATHER = { together: 14, apart: 28 } as const;
+/** What an element of the result takes beside its sum where something is done to it. */
+const FINISH = 12;
 
-interface Plan {
+export interface ConvolutionPlan {
   readonly conv: Convolution;
   readonly epilogue: PlaneEpilogue;
 }
 
-function planOf(call: Call, constants: Constants): Plan | Rejection {
+export function planOf(call: Call, constants: Constants): ConvolutionPlan | Rejection {
   const conv = convolutionOf(call, constants);
   if (isRejection(conv)) return conv;
   const epilogue = planeEpilogue(call, BIAS);
   return isRejection(epilogue) ? epilogue : { conv, epilogue };
+}
+
+/** What gathering patches in so many vectors takes for all images, and what copying before it does, in multiply-adds. */
+export function costBeside(conv: Convolution, x: readonly number[], y: readonly number[], vectors: number): number {
+  const apart = conv.isPointwise ? 0 : conv.strides[2]! > 1 ? 1 : Math.min(1, 3 / Math.max(1, y.at(-1)!));
+  const gather = apart * GATHER.apart + (1 - apart) * GATHER.together;
+  return y[0]! * conv.groups * vectors * conv.channels * conv.taps * gather + copyCost(conv, x, y);
 }
 
 function row(isa: Isa): WasmKernel {
@@ -54,29 +63,32 @@ function row(isa: Isa): WasmKernel {
       if (isRejection(plan)) return plan;
       const { conv, epilogue } = plan;
       const { groups, channels, filters, taps } = conv;
-      const y = bindShape(call.outputs[0]!.shape, at);
+      const [x, y] = [call.inputs[0]!, call.outputs[0]!].map(({ shape }) => bindShape(shape, at)) as [
+        number[],
+        number[],
+      ];
+      const finish = epilogue.steps.length > 0 ? FINISH : 0;
       const [images, pixels, depth] = [y[0]! * groups, sizeOf(y.slice(2)), channels * taps];
       const weights = 4 * groups * filters * depth;
       const tensors = [call.inputs[0], call.outputs[0], ...epilogue.operands.map((o) => call.inputs[o.input])];
       const panels = Math.ceil(pixels / WIDTH);
-      const apart = conv.isPointwise ? 0 : conv.strides[2]! > 1 ? 1 : Math.min(1, 3 / Math.max(1, y.at(-1)!));
-      const gather = TILE.vectors * (apart * GATHER.apart + (1 - apart) * GATHER.together);
       return {
         macs: images * pixels * filters * depth,
         bytes: weights + 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
         resident: weights,
-        // What the tiles multiply, and what gathering takes beside it.
-        tiled: images * panels * depth * ((filters + TILE_ROWS * Math.ceil(filters / TILE.rows)) * WIDTH + gather),
+        // What the tiles multiply, and what is done beside it.
+        tiled: images * panels * depth * (filters + TILE_ROWS * Math.ceil(filters / TILE.rows)) * WIDTH,
+        beside: images * pixels * filters * finish + costBeside(conv, x, y, panels * TILE.vectors),
       };
     },
-    law: ({ tiled, bytes }, rates) =>
-      2 * rates['call']! + Math.max(tiled! / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
+    law: ({ tiled, beside, bytes }, rates) =>
+      2 * rates['call']! + Math.max((tiled! + beside!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
     prepare: (call, constants, engine) => prepare(name, isa, call, constants, engine),
   };
 }
 
 async function prepare(name: string, isa: Isa, call: Call, constants: Constants, engine: Engine): Promise<WasmProgram> {
-  const { conv, epilogue } = planOf(call, constants) as Plan;
+  const { conv, epilogue } = planOf(call, constants) as ConvolutionPlan;
   const { channels, taps } = conv;
   const product: Product = {
     ...TILE,
@@ -131,7 +143,7 @@ async function prepare(name: string, isa: Isa, call: Call, constants: Constants,
 }
 
 /** A product for each image and group: A holds its filters, B its patches, the result its planes. */
-function geometryOf(
+export function geometryOf(
   { groups, channels, filters, taps }: Convolution,
   { operands }: PlaneEpilogue,
   { windows, extents }: Seen,
@@ -152,7 +164,7 @@ function geometryOf(
   };
 }
 
-function patchArgs(conv: Convolution, { windows, extents }: Seen): number[] {
+export function patchArgs(conv: Convolution, { windows, extents }: Seen): number[] {
   const { output } = windows;
   const axes = [extents[1]! * extents[2]!, extents[2]!, 1];
   const [planeStep, rowStep, columnStep] = axes.map((step, axis) => 4 * step * conv.strides[axis]!);

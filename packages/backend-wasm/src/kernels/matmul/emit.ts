@@ -1,5 +1,6 @@
 /** Emits products: units of blocks of rows and panels of columns, tile by tile. */
 
+import { partitionWords } from '@espalier/lowering';
 import type { Func, Local, ModuleBuilder, Value } from '@espalier/wasm';
 import type { Body } from '../../code.ts';
 import { type Expr, type V128, Vectors } from '../../vectors.ts';
@@ -27,17 +28,8 @@ export const words = [
   'bRow',
   'bPanel',
   'cRow',
-  'blocks',
-  'blockRows',
-  'tallBlocks',
-  'blocksPerUnit',
-  'rowGroups',
-  'panels',
-  'lastColumns',
-  'panelsPerUnit',
-  'columnGroups',
   'batch',
-  'batchesPerUnit',
+  ...partitionWords,
   'panelArguments',
 ] as const;
 export type ArgumentWord = (typeof words)[number];
@@ -143,7 +135,11 @@ export function emitProduct(module: ModuleBuilder, product: Product, make?: Make
 }
 
 /** The steps of the epilogue on a tile, as float32 where there are any, and where its columns go: tile, result, rows, columns, bytes of its rows, operands, their row steps. */
-function emitFinish(module: ModuleBuilder, { isRelaxed, of, vectors, steps, operands }: Product): Func {
+export function emitFinish(
+  module: ModuleBuilder,
+  { isRelaxed, of, vectors, steps, operands }: Pick<Product, 'isRelaxed' | 'of' | 'vectors' | keyof Epilogue>,
+  tilePitch = 16 * vectors,
+): Func {
   const params = new Array<'i32'>(5 + 2 * operands.length).fill('i32');
   return module.func(params, undefined, (f, ...locals) => {
     const [tile, to, rows, columns, pitch, ...rest] = locals as Local<'i32'>[];
@@ -176,7 +172,7 @@ function emitFinish(module: ModuleBuilder, { isRelaxed, of, vectors, steps, oper
         () => results.forEach((x, i) => void f.v128_store(to!.get(), x.get(), 16 * i)),
         () => storeSome(f, to!, results, columns!),
       );
-      tile!.set(f.i32_add(tile!.get(), f.i32_const(16 * vectors)));
+      tile!.set(f.i32_add(tile!.get(), f.i32_const(tilePitch)));
       to!.set(f.i32_add(to!.get(), pitch!.get()));
       for (const [i, place] of places.entries()) place.set(f.i32_add(place.get(), rowSteps[i]!.get()));
       f.br_if(again, rows!.tee(f.i32_sub(rows!.get(), f.i32_const(1))));

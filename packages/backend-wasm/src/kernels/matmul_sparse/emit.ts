@@ -7,7 +7,7 @@
 import type { Func, Local, ModuleBuilder } from '@espalier/wasm';
 import type { Body, Emit } from '../../code.ts';
 import { type Expr, type V128, Vectors } from '../../vectors.ts';
-import { advance, forEach, keep, limit, repeat, WORD, wordsAt } from '../arguments.ts';
+import { advance, keep, limit, repeat, WORD, wordsAt } from '../arguments.ts';
 import { doSteps } from '../epilogue.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
 import { storeSome } from '../matmul/tile.ts';
@@ -65,7 +65,7 @@ export const SUM_BYTES = COLUMNS * PITCH;
 /** Arguments: {@link productWords}, then of each operand of the epilogue where it is and bytes from row to row. */
 export function emitSparse(module: ModuleBuilder, product: SparseProduct): Body {
   const { operands } = product;
-  const kernels = [8, 4, 2, 1].map((vectors) => ({ vectors, add: emitAdd(module, product, vectors) }));
+  const add = emitSums(module, product);
   const finish = emitFinish(module, product);
   return (f, args, unit, thread) => {
     const word = wordsAt(f, args, productWords);
@@ -79,35 +79,7 @@ export function emitSparse(module: ModuleBuilder, product: SparseProduct): Body 
     const tokens = keep(f, f.i32_sub(word('rows'), first.get()));
     limit(f, tokens, keep(f, f.i32_const(TOKENS)));
     const base = keep(f, f.i32_add(word('turned'), f.i32_mul(panel.get(), f.i32_mul(k.get(), f.i32_const(PITCH)))));
-    const group4 = keep(f, f.i32_shl(group.get(), f.i32_const(2)));
-    const entry = keep(f, f.i32_add(table.get(), f.i32_load(f.i32_add(table.get(), group4.get()))));
-    const blocks = keep(f, f.i32_div_u(f.i32_add(k.get(), f.i32_const(DEPTH - 1)), f.i32_const(DEPTH)));
-    const count = keep(
-      f,
-      f.i32_add(
-        f.i32_add(table.get(), counts.get()),
-        f.i32_mul(f.i32_mul(group4.get(), blocks.get()), f.i32_const(COLUMNS)),
-      ),
-    );
-    f.memory_fill(sums.get(), f.i32_const(0), f.i32_const(SUM_BYTES));
-    const block = keep(f, f.i32_const(0));
-    f.if(blocks.get(), () =>
-      forEach(f, block, blocks, () => {
-        f.block((done) => {
-          for (const [i, { add }] of kernels.entries()) {
-            const run = (): void => {
-              entry.set(f.call(add, sums.get(), entry.get(), count.get(), base.get()));
-              f.br(done);
-            };
-            const fewer = kernels[i + 1]?.vectors;
-            if (fewer === undefined) run();
-            else f.if(f.i32_gt_u(tokens.get(), f.i32_const(4 * fewer)), run);
-          }
-        });
-        advance(f, count, WORD * COLUMNS);
-        advance(f, base, DEPTH * PITCH);
-      }),
-    );
+    f.call(add, sums.get(), table.get(), counts.get(), group.get(), k.get(), base.get(), tokens.get());
     const column = keep(f, f.i32_mul(group.get(), f.i32_const(COLUMNS)));
     const columns = keep(f, f.i32_sub(n.get(), column.get()));
     limit(f, columns, keep(f, f.i32_const(COLUMNS)));
@@ -126,10 +98,49 @@ export function emitSparse(module: ModuleBuilder, product: SparseProduct): Body 
   };
 }
 
+/** Sums, the table, where its counts are, which group of columns, K, a panel of tokens, how many. */
+export type Sums = Func<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32']>;
+
+/** The sums of a group's columns for the tokens of a panel, each {@link PITCH} behind the one before. */
+export function emitSums(module: ModuleBuilder, product: Pick<SparseProduct, 'isRelaxed'>): Sums {
+  const kernels = [8, 4, 2, 1].map((vectors) => ({ vectors, add: emitAdd(module, product, vectors) }));
+  const params = ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'] as const;
+  return module.func(params, undefined, (f, sums, table, counts, group, k, panel, tokens) => {
+    const base = keep(f, panel.get());
+    const group4 = keep(f, f.i32_shl(group.get(), f.i32_const(2)));
+    const entry = keep(f, f.i32_add(table.get(), f.i32_load(f.i32_add(table.get(), group4.get()))));
+    const blocks = keep(f, f.i32_div_u(f.i32_add(k.get(), f.i32_const(DEPTH - 1)), f.i32_const(DEPTH)));
+    const count = keep(
+      f,
+      f.i32_add(
+        f.i32_add(table.get(), counts.get()),
+        f.i32_mul(f.i32_mul(group4.get(), blocks.get()), f.i32_const(COLUMNS)),
+      ),
+    );
+    f.memory_fill(sums.get(), f.i32_const(0), f.i32_const(SUM_BYTES));
+    const left = keep(f, blocks.get());
+    repeat(f, left, 1, () => {
+      f.block((done) => {
+        for (const [i, { add }] of kernels.entries()) {
+          const run = (): void => {
+            entry.set(f.call(add, sums.get(), entry.get(), count.get(), base.get()));
+            f.br(done);
+          };
+          const fewer = kernels[i + 1]?.vectors;
+          if (fewer === undefined) run();
+          else f.if(f.i32_gt_u(tokens.get(), f.i32_const(4 * fewer)), run);
+        }
+      });
+      advance(f, count, WORD * COLUMNS);
+      advance(f, base, DEPTH * PITCH);
+    });
+  });
+}
+
 /** Sums, nonzeros, their numbers, a block of the panel; gives the first nonzero behind. */
 function emitAdd(
   module: ModuleBuilder,
-  { isRelaxed }: SparseProduct,
+  { isRelaxed }: Pick<SparseProduct, 'isRelaxed'>,
   vectors: number,
 ): Func<readonly ['i32', 'i32', 'i32', 'i32'], 'i32'> {
   return module.func(['i32', 'i32', 'i32', 'i32'], 'i32', (f, sums, entry, count, base) => {

@@ -21,7 +21,7 @@ import { emitSparse, emitTurnIn, productWords, SUM_BYTES, turnWords } from './em
 import { COLUMNS, DEPTH, groupsOf, PITCH, packTable, TOKENS, tableLayout } from './pack.ts';
 
 /** Weights of which more than this share is not zero are left to the dense product. */
-const MOST_DENSITY = 0.95;
+export const MOST_DENSITY = 0.95;
 /** What an element takes to be turned, and what a column's sums take in a block of K for each token, in multiply-adds. */
 const TURN = 3;
 const SUMS = 4;

@@ -19,7 +19,7 @@ import type { WasmProgram } from '../../program.ts';
 import { bySizes } from '../bysizes.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
 import { emitWindows, type Fold, type Shape, windowWords } from './emit.ts';
-import { copySeen, seenBy } from './seen.ts';
+import { copyCost, copySeen, seenBy } from './seen.ts';
 
 interface Kind extends Pick<WasmKernel, 'op'> {
   readonly fold: Fold;
@@ -45,10 +45,14 @@ function planOf(kind: Kind, call: Call, constants: Constants): Plan | Rejection 
   return isRejection(epilogue) ? epilogue : { conv, epilogue };
 }
 
+/** A pool has a window for each channel. */
+const ownGroups = ({ fold }: Kind, conv: Convolution, x: readonly number[]): Convolution =>
+  fold === 'product' ? conv : { ...conv, groups: x[1]! };
+
 /** In multiply-adds of an element: a tap by the stride, what is beside taps; and in those of all, a row. */
 const TAP = [2, 3.5, 7] as const;
 const BESIDE = 6;
-const ROW = 100;
+const ROW = 200;
 
 function row(isa: Isa, kind: Kind): WasmKernel {
   const name = `${kind.op.toLowerCase()}_f32_planes_4__${isa.name}`;
@@ -62,7 +66,11 @@ function row(isa: Isa, kind: Kind): WasmKernel {
       const plan = planOf(kind, call, constants);
       if (isRejection(plan)) return plan;
       const { conv, epilogue } = plan;
-      const y = bindShape(call.outputs[0]!.shape, at);
+      const [x, y] = [call.inputs[0]!, call.outputs[0]!].map(({ shape }) => bindShape(shape, at)) as [
+        number[],
+        number[],
+      ];
+      const own = ownGroups(kind, conv, x);
       const tensors = [call.inputs[0], call.outputs[0], ...epilogue.operands.map((o) => call.inputs[o.input])];
       const [rows, columns] = [sizeOf(y.slice(0, -1)), y.at(-1)!];
       const tap = TAP[Math.min(conv.strides[2]!, TAP.length) - 1]!;
@@ -72,7 +80,7 @@ function row(isa: Isa, kind: Kind): WasmKernel {
         bytes: 4 * tensors.reduce((sum, desc) => sum + sizeOf(bindShape(desc!.shape, at)), 0),
         resident: kind.fold === 'product' ? 4 * conv.groups * conv.filters * conv.taps : 0,
         // What vectors do, lanes that are left over included.
-        lanes: rows * (wide * (conv.taps * tap + BESIDE) + ROW),
+        lanes: rows * (wide * (conv.taps * tap + BESIDE) + ROW) + copyCost(own, x, y),
       };
     },
     law: ({ lanes, bytes }, rates) =>
@@ -102,7 +110,7 @@ async function prepare(
   const layout = bySizes(({ inputs, outputs, threads }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
     checkPlaneOperands(epilogue, inputs, y);
-    const own = kind.fold === 'product' ? conv : { ...conv, groups: x[1]! };
+    const own = ownGroups(kind, conv, x);
     const seen = seenBy(own, windowsOf(own, x, y), x[1]!);
     const { windows, extents } = seen;
     const steps = [extents[1]! * extents[2]!, extents[2]!, 1];

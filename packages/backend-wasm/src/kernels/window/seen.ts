@@ -1,6 +1,6 @@
 /** What windows see: the input as it is, or copied into scratch memory with what stands around it. */
 
-import { type Convolution, padded, seenExtents, type Windows } from '@espalier/lowering';
+import { type Convolution, padded, seenExtents, type Windows, windowsOf } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import type { WasmCall, WasmProgram } from '../../program.ts';
 import { copyProgram } from '../movement/program.ts';
@@ -20,6 +20,15 @@ export function seenBy(conv: Convolution, windows: Windows, channels: number): S
   if (isWhole) return { extents: windows.input, bytes: 0, windows, channels };
   const size = windows.batch * channels * extents.reduce((a, b) => a * b, 1);
   return { extents, bytes: 64 * Math.ceil((4 * size) / 64), windows, channels };
+}
+
+/** What copying takes, in multiply-adds: for each row, and each element. */
+const COPY = { row: 250, element: 2 } as const;
+
+/** What {@link copySeen} takes of a call, in multiply-adds. */
+export function copyCost(conv: Convolution, x: readonly number[], y: readonly number[]): number {
+  const { extents, bytes } = seenBy(conv, windowsOf(conv, x, y), x[1]!);
+  return bytes === 0 ? 0 : (bytes / 4) * (COPY.element + COPY.row / Math.max(1, extents[2]!));
 }
 
 /** Copies what is seen to the start of scratch memory, if it is not the input as it is. @param fill what stands around */
