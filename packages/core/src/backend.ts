@@ -28,7 +28,13 @@ export interface Call {
 export interface Structure {
   readonly elements: number;
   readonly nonzeros: number;
+  /** The share of elements that are not zero among some thousand, so that not all need be counted; undefined where there are not more. */
+  readonly sample?: number | undefined;
 }
+
+/** True where more than this share of the elements is not zero. They are counted only where a sample is near it, or below. */
+export const isDenser = (structure: Structure, share: number): boolean =>
+  (structure.sample ?? 0) > (1 + share) / 2 || structure.nonzeros > share * structure.elements;
 
 export interface Constant {
   readonly tensor: Tensor;

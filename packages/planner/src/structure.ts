@@ -4,19 +4,54 @@ import { type Constant, dtypes, readNibble, type Structure, type Tensor } from '
 
 const structures = new WeakMap<Tensor, Structure>();
 
-/** A constant whose structure is counted once, when first asked for. */
+/** A constant whose structure is found once, when first asked for. */
 export function constantOf(tensor: Tensor): Constant {
   return {
     tensor,
     get structure(): Structure {
-      let known = structures.get(tensor);
-      if (!known) {
-        known = { elements: tensor.size, nonzeros: countNonzeros(tensor) };
-        structures.set(tensor, known);
-      }
+      const known = structures.get(tensor) ?? structureOf(tensor);
+      structures.set(tensor, known);
       return known;
     },
   };
+}
+
+function structureOf(tensor: Tensor): Structure {
+  let [nonzeros, sample]: [number?, number?] = [];
+  return {
+    elements: tensor.size,
+    get nonzeros(): number {
+      nonzeros ??= countNonzeros(tensor);
+      return nonzeros;
+    },
+    get sample(): number | undefined {
+      sample ??= sampleOf(tensor);
+      return sample;
+    },
+  };
+}
+
+const SAMPLES = 4096;
+/** Of a generator of pseudorandom numbers (Numerical Recipes): zeros may come in any rhythm. */
+const [FACTOR, STEP] = [1664525, 1013904223];
+
+function sampleOf(tensor: Tensor): number | undefined {
+  const { bits, kind } = dtypes[tensor.type];
+  if (tensor.size <= 2 * SAMPLES || tensor.type === 'string' || bits === 4) return undefined;
+  const width = bits / 8;
+  const { bytes } = tensor;
+  // The last byte of a float has its sign.
+  const last = kind === 'float' ? 0x7f : 0xff;
+  let nonzeros = 0;
+  let state = 1;
+  for (let i = 0; i < SAMPLES; i++) {
+    state = (Math.imul(state, FACTOR) + STEP) >>> 0;
+    const at = Math.floor((state / 2 ** 32) * tensor.size) * width;
+    let found = bytes[at + width - 1]! & last;
+    for (let byte = at; byte < at + width - 1; byte++) found |= bytes[byte]!;
+    if (found !== 0) nonzeros++;
+  }
+  return nonzeros / SAMPLES;
 }
 
 function countNonzeros(tensor: Tensor): number {

@@ -1,5 +1,5 @@
-import { Tensor } from '@espalier/core';
-import { describe, expect, it } from 'vitest';
+import { dtypes, isDenser, Tensor } from '@espalier/core';
+import { describe, expect, it, vi } from 'vitest';
 import { constantOf } from '../src/structure.ts';
 
 const values = [1, 0, 0, 3, 0, 0, 0, 7];
@@ -34,6 +34,38 @@ describe('structure', () => {
         expect(constantOf(each).structure).toEqual({ elements: tensor.size, nonzeros });
     },
   );
+
+  it.each(['float32', 'float64', 'float16', 'int8', 'int64'] as const)(
+    'tells of a sample how much is not zero: %s',
+    (type) => {
+      const size = 1 << 18;
+      for (const density of [0, 0.1, 0.5, 0.96, 1]) {
+        const { array } = dtypes[type];
+        const data = new array(size);
+        const one = type === 'int64' ? 1n : 1;
+        // Blocks of 512, as patterns of pruning have.
+        for (let i = 0; i < size; i++) if ((i >> 9) % 100 < 100 * density) (data as { [i: number]: unknown })[i] = one;
+        const tensor = new Tensor(type, data, [size]);
+        for (const each of [tensor, unaligned(tensor)]) {
+          const { structure } = constantOf(each);
+          expect(Math.abs(structure.sample! - structure.nonzeros / size)).toBeLessThan(0.04);
+          for (const share of [0.05, 0.3, 0.95])
+            expect(isDenser(structure, share)).toBe(structure.nonzeros > share * size);
+        }
+      }
+    },
+  );
+
+  it('counts nothing to see that a constant is dense', () => {
+    const dense = new Tensor('float32', new Float32Array(1 << 16).fill(1), [1 << 16]);
+    const { structure } = constantOf(dense);
+    const counted = vi.spyOn(structure, 'nonzeros', 'get');
+    expect(isDenser(structure, 0.95)).toBe(true);
+    expect(counted).not.toHaveBeenCalled();
+    expect(isDenser(constantOf(new Tensor('float32', new Float32Array(1 << 16), [1 << 16])).structure, 0.95)).toBe(
+      false,
+    );
+  });
 
   it('counts more than is made aligned at a time', () => {
     const data = Float32Array.from({ length: 100_000 }, (_, i) => i % 3);

@@ -1,6 +1,15 @@
 /** What the sparse products have in common: which epilogues they do, how many tiles a unit takes, their program. */
 
-import { type Call, type Constant, dim, isRejection, type Rejection, type Structure, sizeOf } from '@espalier/core';
+import {
+  type Call,
+  type Constant,
+  dim,
+  isDenser,
+  isRejection,
+  type Rejection,
+  type Structure,
+  sizeOf,
+} from '@espalier/core';
 import { geometry } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
@@ -47,8 +56,8 @@ export const notSparse = (weights: Constant | undefined): string | undefined =>
   weights?.tensor.dims.length === 2 ? tooDense(weights) : 'its weights are not a constant matrix';
 
 /** Why weights are none for sparse kernels. */
-export const tooDense = ({ structure: { nonzeros, elements } }: Constant): string | undefined =>
-  nonzeros > MOST_DENSITY * elements ? 'hardly any of its weights is zero' : undefined;
+export const tooDense = ({ structure }: Constant): string | undefined =>
+  isDenser(structure, MOST_DENSITY) ? 'hardly any of its weights is zero' : undefined;
 
 /** What it takes to run a stream for a tile of tokens: each in multiply-adds of a vector. */
 const NONZERO_COST = 1.05;

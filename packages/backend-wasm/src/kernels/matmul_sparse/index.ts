@@ -6,6 +6,7 @@ import {
   type Call,
   type Constant,
   dim,
+  isDenser,
   isRejection,
   type Rejection,
   runGenerator,
@@ -45,8 +46,7 @@ function rowwise(call: Call): Epilogue | Rejection {
 /** Why a matrix is none for sparse kernels. */
 function notSparse(weights: Constant | undefined): string | undefined {
   if (weights?.tensor.dims.length !== 2) return 'its weights are not a constant matrix';
-  const { nonzeros, elements } = weights.structure;
-  return nonzeros > MOST_DENSITY * elements ? 'hardly any of its weights is zero' : undefined;
+  return isDenser(weights.structure, MOST_DENSITY) ? 'hardly any of its weights is zero' : undefined;
 }
 
 function work(call: Call, at: Binding, weights: Constant | undefined) {
