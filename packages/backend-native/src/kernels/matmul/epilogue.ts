@@ -122,7 +122,22 @@ const keyOf = (kind: 'all' | 'level' | 'inverse' | 'low' | 'high' | number, ...i
 export function packedZeroPoint({ steps, operands }: Epilogue, held: Held): Vector | undefined {
   const last = steps.at(-1);
   if (last?.op !== 'QuantizeLinear' || levelType(operands, last) !== 'uint8') return undefined;
-  return held.has(keyOf('inverse', last.inputs[0]!)) ? held.get(keyOf('level', last.inputs[1]!)) : undefined;
+  return divisionBy(last, held) ? held.get(keyOf('level', last.inputs[1]!)) : undefined;
+}
+
+/** What a division by the step's scale needs, where all of it is held. */
+function divisionBy({ inputs }: EpilogueStep, held: Held): Division | undefined {
+  const [inverse, low, high] = [keyOf('inverse', inputs[0]!), keyOf('low', ...inputs), keyOf('high', ...inputs)].map(
+    (key) => held.get(key),
+  );
+  return inverse && low && high ? { inverse, low, high } : undefined;
+}
+
+interface Division {
+  readonly inverse: Vector;
+  /** The ends of the range in units of the scale. */
+  readonly low: Vector;
+  readonly high: Vector;
 }
 
 /** The operand for vector `v` of a first step that adds it, where it is held. */
@@ -196,23 +211,24 @@ export function holdOperands(
 }
 
 /**
- * `x` divided by `s` to the last bit, its inverse being `r`: the quotient's error is found and taken away. `x` is between the two
- * bounds, or becomes so; without the upper one, what is far above may become NaN. Source: Markstein, Computation of elementary functions on the IBM RISC System/6000 processor, 1990.
+ * `x` divided by `s` to the last bit: the quotient's error is found and taken away. `x` is between the two
+ * ends, or becomes so; where it need not be below the higher one, what is far above may become NaN. Source: Markstein, Computation of
+ * elementary functions on the IBM RISC System/6000 processor, 1990.
  */
 function divide(
   a: Assembler,
   x: Vector,
   s: Vector,
-  r: Vector,
-  [low, high]: readonly [Vector, Vector],
+  { inverse, low, high }: Division,
+  isOpen: boolean,
   t: Vector,
 ): void {
   // The processor's maximum gives its second operand where one is NaN.
   a.vmaxps(x, x, low);
-  a.vminps(x, x, high);
-  a.vmulps(t, x, r);
+  if (!isOpen) a.vminps(x, x, high);
+  a.vmulps(t, x, inverse);
   a.vfnmadd231ps(x, t, s);
-  a.vfmadd213ps(x, r, t);
+  a.vfmadd213ps(x, inverse, t);
 }
 
 /**
@@ -258,15 +274,14 @@ export function emitSteps(
         if (zero >= 0 && known === undefined) loadZeroPoint(math, offset!, addresses[zero]!, dtype);
         const factor = load(scale)!;
         if (op === 'QuantizeLinear') {
-          const inverse = held.get(keyOf('inverse', scale!));
-          if (inverse === undefined) {
+          const division = divisionBy(step, held);
+          if (!division) {
             a.vdivps(x, x, factor);
             emitLevel(math, x, offset, dtype);
             continue;
           }
-          const [low, high] = (['low', 'high'] as const).map((kind) => held.get(keyOf(kind, ...inputs))!);
           const isPacked = i === steps.length - 1 && packedZeroPoint({ steps, operands }, held) !== undefined;
-          divide(a, x, factor, inverse, [low!, isPacked ? undefined : high!], t[2]!);
+          divide(a, x, factor, division, isPacked, t[2]!);
           if (isPacked) continue;
           roundToNearest(math, x);
           const next = steps[i + 1];
