@@ -32,19 +32,10 @@ import {
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES } from '../activations.ts';
 import { emitSteps } from '../epilogue.ts';
+import { emitRounds, Loops, UNROLL } from '../loops.ts';
 import { avx512, type Isa, panelWidth } from '../matmul/isa.ts';
 import { emitSquare, SIDE } from '../matmul_sparse/square.ts';
-import {
-  type Argument,
-  args,
-  argument,
-  type Local,
-  local,
-  operandArgument,
-  scratchLayout,
-  type Tile,
-  thread,
-} from './frame.ts';
+import { args, argument, local, operandArgument, scratchLayout, type Tile, thread } from './frame.ts';
 import { AHEAD, emitGather } from './gather.ts';
 
 /**
@@ -83,8 +74,6 @@ export interface Shape {
   readonly epilogue: PlaneEpilogue;
 }
 
-/** Steps of the sum in a round of the loop. */
-const UNROLL = 4;
 /** Steps between a line of weights being fetched and used. */
 const PREFETCH = 32;
 /** Sums that hide the latency of a multiply-add. */
@@ -108,6 +97,7 @@ export function emitConvolution(shape: Shape): Uint8Array {
 
 class Emission {
   private readonly a = new Assembler();
+  private readonly loops = new Loops(this.a, argument, local);
   private readonly shape: Shape;
   private readonly isa: Isa;
   private readonly tile: Tile;
@@ -145,10 +135,10 @@ class Emission {
     a.mov(rbx, rdx);
     a.add(rbx, args, argument('scratch'));
     a.mov(rax, rsi);
-    this.range('blockGroups', ['blocksPerUnit', 'blocks', 'blockStart', 'blockEnd']);
-    this.range('tileGroups', ['tilesPerUnit', 'tiles', 'tileStart', 'tileEnd']);
+    this.loops.range('blockGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
+    this.loops.range('tileGroups', 'tilesPerUnit', 'tiles', 'tileStart', 'tileEnd');
     a.mov(rdx, rax);
-    this.storeRange('imagesPerUnit', 'images', 'image', 'imageEnd');
+    this.loops.storeRange('imagesPerUnit', 'images', 'image', 'imageEnd');
     const nextImage = a.here();
     this.locateImage();
     a.xor(eax, eax);
@@ -160,7 +150,7 @@ class Emission {
     a.cmp(rcx, rdx);
     a.cmova(rcx, rdx);
     a.mov(thread, local('channels'), rcx);
-    this.each('tile', 'tileStart', 'tileEnd', () => {
+    this.loops.each('tile', 'tileStart', 'tileEnd', () => {
       const isRead = a.label();
       if (this.isDirect) {
         this.pixelsOf(rcx);
@@ -178,54 +168,16 @@ class Emission {
       emitGather(a, { isa: this.isa, tile: this.tile, conv, ...this.layout, taps });
       a.bind(isRead);
     });
-    this.each('block', 'blockStart', 'blockEnd', () => {
-      this.each('tile', 'tileStart', 'tileEnd', () => this.multiply());
+    this.loops.each('block', 'blockStart', 'blockEnd', () => {
+      this.loops.each('tile', 'tileStart', 'tileEnd', () => this.multiply());
     });
     a.mov(rax, thread, local('channel'));
     a.add(rax, thread, local('channels'));
     a.cmp(rax, args, argument('channels'));
     a.jb(nextChunk);
-    this.next('image', 'imageEnd', nextImage);
+    this.loops.next('image', 'imageEnd', nextImage);
     a.ret();
     return a.finish().slice();
-  }
-
-  /** Takes the part of rax that says which of `groups` the unit is in, and stores the range of what that holds. */
-  private range(groups: Argument, range: Parameters<Emission['storeRange']>): void {
-    this.a.xor(edx, edx);
-    this.a.div(qword(args), argument(groups));
-    this.storeRange(...range);
-  }
-
-  /** From rdx times `per` on, `per` of them but none beyond `total`. */
-  private storeRange(per: Argument, total: Argument, start: Local, end: Local): void {
-    const { a } = this;
-    a.imul(rdx, args, argument(per));
-    a.mov(thread, local(start), rdx);
-    a.add(rdx, args, argument(per));
-    a.mov(rcx, args, argument(total));
-    a.cmp(rdx, rcx);
-    a.cmova(rdx, rcx);
-    a.mov(thread, local(end), rdx);
-  }
-
-  private each(index: Local, start: Local, end: Local, body: () => void): void {
-    const { a } = this;
-    a.mov(rax, thread, local(start));
-    a.mov(thread, local(index), rax);
-    const loop = a.here();
-    body();
-    this.next(index, end, loop);
-  }
-
-  /** Counts on, and jumps while there is more. */
-  private next(index: Local, end: Local, loop: Label): void {
-    const { a } = this;
-    a.mov(rax, thread, local(index));
-    a.inc(rax);
-    a.mov(thread, local(index), rax);
-    a.cmp(rax, thread, local(end));
-    a.jb(loop);
   }
 
   /** Where the image and the filters of its group begin. */
@@ -427,30 +379,6 @@ class Emission {
     a.cmova(to, rax);
   }
 
-  /** As many steps as rcx says, four at a time, then one at a time. Changes rcx and rdx. */
-  private rounds(step: (u: number, isRound: boolean) => void, advance: (steps: number) => void): void {
-    const { a } = this;
-    const [single, done] = [a.label(), a.label()];
-    a.mov(rdx, rcx);
-    a.shr(rdx, 2);
-    a.jz(single);
-    a.align(32);
-    const round = a.here();
-    for (let u = 0; u < UNROLL; u++) step(u, true);
-    advance(UNROLL);
-    a.dec(rdx);
-    a.jnz(round);
-    a.bind(single);
-    a.andi(rcx, UNROLL - 1);
-    a.jz(done);
-    const last = a.here();
-    step(0, false);
-    advance(1);
-    a.dec(rcx);
-    a.jnz(last);
-    a.bind(done);
-  }
-
   /** Adds the chunk's part to the sums of a tile, or begins with it; after the last chunk finishes them where that is done in registers. */
   private product(rows: number, vectors: number, pitch: number, done: Label): void {
     const { a, isa } = this;
@@ -501,7 +429,7 @@ class Emission {
       a.addi(scalarsAt, steps * pitch);
     };
     a.imuli(rcx, thread, local('channels'), this.shape.conv.taps);
-    this.rounds(step, advance);
+    emitRounds(a, step, advance);
     for (let half = sets / 2; half >= 1; half /= 2)
       for (let s = 0; s < half; s++)
         for (let i = 0; i < rows * vectors; i++) {

@@ -4,6 +4,7 @@
  * a panel, so that a chunk of it and of A stay in the caches; there weights of few bits are widened once for all rows.
  */
 
+import { partitionWords } from '@espalier/lowering';
 import {
   type Address,
   Assembler,
@@ -12,7 +13,6 @@ import {
   edx,
   type Gpr,
   type Label,
-  qword,
   r8,
   r9,
   r10,
@@ -30,6 +30,7 @@ import {
   rsi,
   type Vector,
 } from '@espalier/x64';
+import { emitRounds, Loops, UNROLL } from '../loops.ts';
 import { type Epilogue, emitSteps, MOST_OPERANDS } from './epilogue.ts';
 import { type Isa, panelWidth } from './isa.ts';
 import { emitWiden, isFloat, isRowwise, isWhole, type Narrow, narrowLayout } from './narrow.ts';
@@ -47,17 +48,8 @@ export const argumentWords = [
   'bRow',
   'cRow',
   'bPanel',
-  'blocks',
-  'blockRows',
-  'tallBlocks',
-  'blocksPerUnit',
-  'rowGroups',
-  'panels',
-  'lastColumns',
-  'panelsPerUnit',
-  'columnGroups',
   'batch',
-  'batchesPerUnit',
+  ...partitionWords,
 ] as const;
 
 /** What a unit keeps in memory; behind it lie a chunk of widened weights, tiles of sums, and copied rows of A. */
@@ -165,8 +157,6 @@ export function pitchOfA(m: number, k: number, chunk: number): number {
   return isSafe ? 4 * k : 4 * chunk + ((4 * chunk) % (CONFLICT_BYTES / 4) === 0 ? 64 : 0);
 }
 
-/** Steps of K in a round of the loop. */
-const UNROLL = 4;
 /** Steps of K between a line of a panel being fetched and used. */
 const PREFETCH = 64;
 /** Bytes between weights of few bits being fetched and used. */
@@ -182,6 +172,7 @@ export function emitMatMul(shape: Shape): Uint8Array {
 
 class Emission {
   private readonly a = new Assembler();
+  private readonly loops = new Loops(this.a, argument, (name: (typeof localWords)[number]) => this.local(name));
   private readonly shape: Shape;
   private readonly isa: Isa;
   /** Bytes of a vector, and of a row of a panel. */
@@ -206,10 +197,10 @@ class Emission {
     a.mov(rbx, rdx);
     a.add(rbx, args, argument('scratch'));
     a.mov(rax, rsi);
-    this.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
-    this.range('columnGroups', 'panelsPerUnit', 'panels', 'panelStart', 'panelEnd');
+    this.loops.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
+    this.loops.range('columnGroups', 'panelsPerUnit', 'panels', 'panelStart', 'panelEnd');
     a.mov(rdx, rax);
-    this.storeRange('batchesPerUnit', 'batch', 'batch', 'batchEnd');
+    this.loops.storeRange('batchesPerUnit', 'batch', 'batch', 'batchEnd');
     const nextBatch = a.here();
     a.mov(rax, thread, this.local('batch'));
     a.imuli(rax, rax, entryBytes);
@@ -225,9 +216,9 @@ class Emission {
       const panelDone = a.label();
       this.panels(panelDone);
       a.bind(panelDone);
-      this.next('panel', 'panelEnd', nextPanel);
+      this.loops.next('panel', 'panelEnd', nextPanel);
     });
-    this.next('batch', 'batchEnd', nextBatch);
+    this.loops.next('batch', 'batchEnd', nextBatch);
     a.ret();
     return a.finish().slice();
   }
@@ -238,42 +229,6 @@ class Emission {
 
   private operandLocal(operand: number): number {
     return this.local('c') + 8 * (1 + operand);
-  }
-
-  /** Takes the part of rax that says which of `groups` the unit is in, and stores the range of what that holds. */
-  private range(
-    ...[groups, per, total, start, end]: ['rowGroups' | 'columnGroups', ...Parameters<Emission['storeRange']>]
-  ): void {
-    this.a.xor(edx, edx);
-    this.a.div(qword(args), argument(groups));
-    this.storeRange(per, total, start, end);
-  }
-
-  /** From rdx times `per` on, `per` of them but none beyond `total`. */
-  private storeRange(
-    per: (typeof argumentWords)[number],
-    total: (typeof argumentWords)[number],
-    start: (typeof localWords)[number],
-    end: (typeof localWords)[number],
-  ): void {
-    const { a } = this;
-    a.imul(rdx, args, argument(per));
-    a.mov(thread, this.local(start), rdx);
-    a.add(rdx, args, argument(per));
-    a.mov(rcx, args, argument(total));
-    a.cmp(rdx, rcx);
-    a.cmova(rdx, rcx);
-    a.mov(thread, this.local(end), rdx);
-  }
-
-  /** Counts on, and jumps while there is more. */
-  private next(index: (typeof localWords)[number], end: (typeof localWords)[number], loop: Label): void {
-    const { a } = this;
-    a.mov(rax, thread, this.local(index));
-    a.inc(rax);
-    a.mov(thread, this.local(index), rax);
-    a.cmp(rax, thread, this.local(end));
-    a.jb(loop);
   }
 
   /** Jumps to the code for the kind of panel that the current one is. */
@@ -377,7 +332,7 @@ class Emission {
       for (const [v, x] of to.entries()) a.vmovups(at(target), u * panelBytes + v * vectorBytes, x);
     };
     this.narrowGroups(() =>
-      this.rounds(step, (steps) => {
+      emitRounds(a, step, (steps) => {
         a.addi(bAt, steps * stepBytes);
         a.addi(target, steps * panelBytes);
       }),
@@ -447,7 +402,7 @@ class Emission {
     a.jb(isMore);
     this.finish(vectors, masked);
     a.bind(isMore);
-    this.next('block', 'blockEnd', nextBlock);
+    this.loops.next('block', 'blockEnd', nextBlock);
   }
 
   /** The row that block rax begins with. Changes rdx. */
@@ -556,30 +511,6 @@ class Emission {
     a.lea(bRow3, at(bRow, bRow, 2));
   }
 
-  /** As many steps of K as rcx says, four at a time, then one at a time. Changes rcx and rdx. */
-  private rounds(step: (u: number, isRound: boolean) => void, advance: (steps: number) => void): void {
-    const { a } = this;
-    const [single, done] = [a.label(), a.label()];
-    a.mov(rdx, rcx);
-    a.shr(rdx, 2);
-    a.jz(single);
-    a.align(32);
-    const round = a.here();
-    for (let u = 0; u < UNROLL; u++) step(u, true);
-    advance(UNROLL);
-    a.dec(rdx);
-    a.jnz(round);
-    a.bind(single);
-    a.andi(rcx, UNROLL - 1);
-    a.jz(done);
-    const last = a.here();
-    step(0, false);
-    advance(1);
-    a.dec(rcx);
-    a.jnz(last);
-    a.bind(done);
-  }
-
   /** Adds the chunk's part to the sums of a tile, or begins with it. */
   private product(rows: number, source: Source, vectors: number, masked: boolean): void {
     const { a, isa } = this;
@@ -621,9 +552,9 @@ class Emission {
     };
     if (typeof source === 'string') {
       a.mov(rcx, thread, this.local('steps'));
-      this.rounds(step, advance);
+      emitRounds(a, step, advance);
     } else {
-      this.narrowGroups(() => this.rounds(step, advance));
+      this.narrowGroups(() => emitRounds(a, step, advance));
     }
     for (let half = sets / 2; half >= 1; half /= 2)
       for (let s = 0; s < half; s++)

@@ -7,9 +7,7 @@ import {
   type Assembler,
   at,
   eax,
-  edx,
   type Gpr,
-  type Label,
   qword,
   r8,
   r9,
@@ -29,6 +27,7 @@ import {
   type Vector,
   zmm,
 } from '@espalier/x64';
+import { Loops } from '../loops.ts';
 import { type Epilogue, emitSteps, MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { avx512 as vectors } from '../matmul/isa.ts';
 import {
@@ -127,6 +126,7 @@ const LEAST_SUMS = 8;
 
 /** Entry: args in rdi, unit in rsi, thread in rdx. */
 export function emitProduct(a: Assembler, shape: Shape): void {
+  const loops = new Loops(a, argument, local);
   const { unit, n, epilogue } = shape;
   const panels = Math.ceil(n / PANEL_COLUMNS);
   const rest = n % PANEL_COLUMNS;
@@ -138,8 +138,8 @@ export function emitProduct(a: Assembler, shape: Shape): void {
     vectors.setMask(a);
   }
   a.mov(rax, rsi);
-  takeRange(a, 'rowGroups', 'blocksPerUnit', 'blockStart', () => a.mov(rcx, args, argument('blocks')));
-  takeRange(a, 'columnGroups', 'panelsPerUnit', 'panel', () => a.movi(rcx, panels));
+  loops.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
+  loops.range('columnGroups', 'panelsPerUnit', panels, 'panel', 'panelEnd');
   // What is left of the unit's number is that of the matrix.
   const entries = 2 + epilogue.operands.length;
   a.imuli(rax, rax, 8 * entries);
@@ -178,42 +178,13 @@ export function emitProduct(a: Assembler, shape: Shape): void {
     emitLastFinish(a, shape, rest);
   }
   a.bind(stored);
-  next(a, 'block', nextBlock);
-  next(a, 'panel', nextPanel);
+  loops.next('block', 'blockEnd', nextBlock);
+  loops.next('panel', 'panelEnd', nextPanel);
   if (waits(shape)) {
     loadWaiting(a, shape);
     emitRows(a, meanwhile(a, shape));
   }
   a.ret();
-}
-
-/** Takes the part of rax that says which of `groups` the unit is in; stores where that begins and ends: rcx at most. */
-function takeRange(
-  a: Assembler,
-  groups: 'rowGroups' | 'columnGroups',
-  per: 'blocksPerUnit' | 'panelsPerUnit',
-  start: 'blockStart' | 'panel',
-  most: () => void,
-): void {
-  a.xor(edx, edx);
-  a.div(qword(args), argument(groups));
-  a.imul(rdx, args, argument(per));
-  a.mov(thread, local(start), rdx);
-  a.add(rdx, args, argument(per));
-  most();
-  a.cmp(rdx, rcx);
-  a.cmova(rdx, rcx);
-  // Where a range ends is behind where it begins.
-  a.mov(thread, local(start) + 8, rdx);
-}
-
-/** Counts on, and jumps while there is more. */
-function next(a: Assembler, index: 'block' | 'panel', loop: Label): void {
-  a.mov(rax, thread, local(index));
-  a.inc(rax);
-  a.mov(thread, local(index), rax);
-  a.cmp(rax, thread, local(index === 'block' ? 'blockEnd' : 'panelEnd'));
-  a.jb(loop);
 }
 
 /** The sums of a block into scratch memory. */

@@ -6,9 +6,7 @@
 import {
   type Assembler,
   at,
-  edx,
   type Gpr,
-  type Label,
   qword,
   r8,
   r9,
@@ -27,6 +25,7 @@ import {
   rsi,
   zmm,
 } from '@espalier/x64';
+import { Loops } from '../loops.ts';
 import { type Epilogue, emitSteps, MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 
@@ -79,14 +78,15 @@ export interface Frame {
 
 /** Entry: args in rdi, unit in rsi, thread in rdx. */
 export function emitFrame(a: Assembler, frame: Frame): void {
+  const loops = new Loops(a, argument, local);
   const { n, heights, pitch } = frame;
   const panels = Math.ceil(n / COLUMNS);
   const rest = n % COLUMNS;
   a.imuli(rbx, rdx, THREAD_BYTES);
   a.add(rbx, args, argument('scratch'));
   a.mov(rax, rsi);
-  takeRange(a, 'rowGroups', 'blocksPerUnit', 'blockStart', () => a.mov(rcx, args, argument('blocks')));
-  takeRange(a, 'columnGroups', 'panelsPerUnit', 'panel', () => a.movi(rcx, panels));
+  loops.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
+  loops.range('columnGroups', 'panelsPerUnit', panels, 'panel', 'panelEnd');
   if (rest > 0) {
     a.movi(rcx, rest);
     avx512.setMask(a);
@@ -115,38 +115,9 @@ export function emitFrame(a: Assembler, frame: Frame): void {
   }
   a.bind(done);
   emitFinish(a, frame, panels, rest);
-  next(a, 'block', nextBlock);
-  next(a, 'panel', nextPanel);
+  loops.next('block', 'blockEnd', nextBlock);
+  loops.next('panel', 'panelEnd', nextPanel);
   a.ret();
-}
-
-/** Takes the part of rax that says which of `groups` the unit is in; stores where that begins and ends: rcx at most. */
-function takeRange(
-  a: Assembler,
-  groups: 'rowGroups' | 'columnGroups',
-  per: 'blocksPerUnit' | 'panelsPerUnit',
-  start: 'blockStart' | 'panel',
-  most: () => void,
-): void {
-  a.xor(edx, edx);
-  a.div(qword(args), argument(groups));
-  a.imul(rdx, args, argument(per));
-  a.mov(thread, local(start), rdx);
-  a.add(rdx, args, argument(per));
-  most();
-  a.cmp(rdx, rcx);
-  a.cmova(rdx, rcx);
-  // Where a range ends is behind where it begins.
-  a.mov(thread, local(start) + 8, rdx);
-}
-
-/** Counts on, and jumps while there is more. */
-function next(a: Assembler, index: 'block' | 'panel', loop: Label): void {
-  a.mov(rax, thread, local(index));
-  a.inc(rax);
-  a.mov(thread, local(index), rax);
-  a.cmp(rax, thread, local(index === 'block' ? 'blockEnd' : 'panelEnd'));
-  a.jb(loop);
 }
 
 /** The block's first row, also in rsi, and how many it has, also in rcx. */

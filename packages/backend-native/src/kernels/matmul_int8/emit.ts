@@ -3,15 +3,14 @@
  * exact sums left in the thread's scratch memory, and from there scaled and through the epilogue into the result.
  */
 
+import { partitionWords } from '@espalier/lowering';
 import {
   type Address,
   Assembler,
   at,
   byte,
   eax,
-  edx,
   type Gpr,
-  type Label,
   qword,
   r8,
   r9,
@@ -33,6 +32,7 @@ import {
 } from '@espalier/x64';
 import { emitChannelSums } from '../conv_int8/depthwise.ts';
 import { emitPatches, type Patches, patchLocals, patchWords } from '../conv_int8/patches.ts';
+import { emitRounds, Loops, UNROLL } from '../loops.ts';
 import { MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { emitTileConfiguration, emitTileProduct, TILE_ROWS, TILE_STEPS, tileRegisters } from '../tiles.ts';
 import { emitFinish, type Finish } from './finish.ts';
@@ -51,17 +51,8 @@ export const argumentWords = [
   'aZero',
   'yScale',
   'yZero',
-  'blocks',
-  'blockRows',
-  'tallBlocks',
-  'blocksPerUnit',
-  'rowGroups',
-  'panels',
-  'lastColumns',
-  'panelsPerUnit',
-  'columnGroups',
   'batch',
-  'batchesPerUnit',
+  ...partitionWords,
 ] as const;
 type Argument = (typeof argumentWords)[number];
 
@@ -139,8 +130,6 @@ const [aRow, aRow3, bAt] = [r12, r13, r14];
 /** What the next panel will read, of which each of the first blocks fetches a part. */
 const nextAt = rax;
 
-/** Steps in a round of the loop. */
-const UNROLL = 4;
 /** Cycles that a line takes from memory, and lines that may be on their way. */
 const LATENCY = 340;
 const MOST_AHEAD = 48;
@@ -153,6 +142,11 @@ export function emitProduct(shape: Shape): Uint8Array {
 
 class Emission implements Frame {
   private readonly a = new Assembler();
+  private readonly loops = new Loops(
+    this.a,
+    (name: Argument) => this.argument(name),
+    (name: Local) => this.local(name),
+  );
   private readonly shape: Shape;
   private readonly isa: DotIsa;
 
@@ -170,10 +164,10 @@ class Emission implements Frame {
     a.mov(rbx, rdx);
     a.add(rbx, args, this.argument('scratch'));
     a.mov(rax, rsi);
-    this.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
-    this.range('columnGroups', 'panelsPerUnit', 'panels', 'panelStart', 'panelEnd');
+    this.loops.range('rowGroups', 'blocksPerUnit', 'blocks', 'blockStart', 'blockEnd');
+    this.loops.range('columnGroups', 'panelsPerUnit', 'panels', 'panelStart', 'panelEnd');
     a.mov(rdx, rax);
-    this.storeRange('batchesPerUnit', 'batch', 'batch', 'batchEnd');
+    this.loops.storeRange('batchesPerUnit', 'batch', 'batch', 'batchEnd');
     if (this.isa.tileSteps !== undefined) this.configureTiles();
     const nextBatch = a.here();
     a.mov(rax, thread, this.local('batch'));
@@ -187,8 +181,8 @@ class Emission implements Frame {
     a.mov(thread, this.local('panel'), rax);
     const nextPanel = a.here();
     this.panels();
-    this.next('panel', 'panelEnd', nextPanel);
-    this.next('batch', 'batchEnd', nextBatch);
+    this.loops.next('panel', 'panelEnd', nextPanel);
+    this.loops.next('batch', 'batchEnd', nextBatch);
     a.ret();
     return a.finish().slice();
   }
@@ -208,37 +202,6 @@ class Emission implements Frame {
 
   operandLocal(operand: number): number {
     return this.local('y') + 8 * (1 + operand);
-  }
-
-  /** Takes the part of rax that says which of `groups` the unit is in, and stores the range of what that holds. */
-  private range(
-    ...[groups, per, total, start, end]: ['rowGroups' | 'columnGroups', ...Parameters<Emission['storeRange']>]
-  ): void {
-    this.a.xor(edx, edx);
-    this.a.div(qword(args), this.argument(groups));
-    this.storeRange(per, total, start, end);
-  }
-
-  /** From rdx times `per` on, `per` of them but none beyond `total`. */
-  private storeRange(per: Argument, total: Argument, start: Local, end: Local): void {
-    const { a } = this;
-    a.imul(rdx, args, this.argument(per));
-    a.mov(thread, this.local(start), rdx);
-    a.add(rdx, args, this.argument(per));
-    a.mov(rcx, args, this.argument(total));
-    a.cmp(rdx, rcx);
-    a.cmova(rdx, rcx);
-    a.mov(thread, this.local(end), rdx);
-  }
-
-  /** Counts on, and jumps while there is more. */
-  private next(index: Local, end: Local, loop: Label): void {
-    const { a } = this;
-    a.mov(rax, thread, this.local(index));
-    a.inc(rax);
-    a.mov(thread, this.local(index), rax);
-    a.cmp(rax, thread, this.local(end));
-    a.jb(loop);
   }
 
   /** Jumps to the code for the kind of panel that the current one is. */
@@ -300,7 +263,7 @@ class Emission implements Frame {
       isa.floats.setMask(a);
     }
     emitFinish(a, isa, shape.finish, this, vectors, masked);
-    this.next('block', 'blockEnd', nextBlock);
+    this.loops.next('block', 'blockEnd', nextBlock);
   }
 
   /** The unit's rows of A, and what they bring; where they are takes the place of what the matrix said. */
@@ -405,8 +368,8 @@ class Emission implements Frame {
     const advance = (steps: number): void => {
       for (let i = 0; i < Math.ceil(rows / 4); i++) a.addi(rowBases[i]!, 4 * steps);
       a.addi(bAt, steps * stepBytes(isa));
+      if (steps === UNROLL) a.addi(nextAt, stepBytes(isa));
     };
-    const [single, done] = [a.label(), a.label()];
     a.mov(nextAt, thread, this.local('block'));
     a.sub(nextAt, thread, this.local('blockStart'));
     a.andi(nextAt, UNROLL - 1);
@@ -415,25 +378,7 @@ class Emission implements Frame {
     a.add(nextAt, args, this.argument('panelBytes'));
     a.add(nextAt, bAt);
     a.mov(rcx, args, this.argument('steps'));
-    a.mov(rdx, rcx);
-    a.shr(rdx, Math.log2(UNROLL));
-    a.jz(single);
-    a.align(32);
-    const round = a.here();
-    for (let u = 0; u < UNROLL; u++) step(u % sets, u, true);
-    advance(UNROLL);
-    a.addi(nextAt, stepBytes(isa));
-    a.dec(rdx);
-    a.jnz(round);
-    a.bind(single);
-    a.andi(rcx, UNROLL - 1);
-    a.jz(done);
-    const last = a.here();
-    step(0, 0, false);
-    advance(1);
-    a.dec(rcx);
-    a.jnz(last);
-    a.bind(done);
+    emitRounds(a, (u, isRound) => step(isRound ? u % sets : 0, u, isRound), advance);
     for (let half = sets / 2; half >= 1; half /= 2)
       for (let i = 0; i < half * rows * vectors; i++) {
         const to = register(isa, i);
