@@ -5,11 +5,11 @@ import type { Source } from './choices.ts';
 import { Grower, type Idiom } from './grower.ts';
 import { choice, operand, pair, unary } from './idioms/elementwise.ts';
 import { gather, integers, places, scatter, table } from './idioms/indices.ts';
-import { attention, normalization, recurrent, softmax } from './idioms/layers.ts';
+import { attention, normalization, recurrent, residual, softmax } from './idioms/layers.ts';
 import { halfProduct, product, variableProduct } from './idioms/products.ts';
-import { dynamic, narrowWeights, quantized, quantizedPictures } from './idioms/quantized.ts';
+import { dynamic, narrowWeights, quantized, quantizedPictures, quantizedProduct } from './idioms/quantized.ts';
 import { cumulative, pieces, rearrange, reduction, transpose } from './idioms/shapes.ts';
-import { convolution, pool, transposedConvolution } from './idioms/windows.ts';
+import { convolution, pool, squares, transposedConvolution } from './idioms/windows.ts';
 
 export interface Case {
   readonly graph: Graph;
@@ -55,6 +55,9 @@ const idioms: readonly Idiom[] = [
   integers,
   halfProduct,
   quantizedPictures,
+  quantizedProduct,
+  residual,
+  squares,
 ];
 
 export function growCase(source: Source): Case {

@@ -2,7 +2,7 @@
 
 import { dtypes, Tensor } from '@espalier/core';
 import { wholes } from '../data.ts';
-import { type Idiom, sizes } from '../grower.ts';
+import { type Grower, type Idiom, sizes, type Value } from '../grower.ts';
 
 export const gather: Idiom = (g, x) => {
   const axis = g.source.below(x.shape.length);
@@ -63,8 +63,24 @@ export const integers: Idiom = (g, x) => {
   const whole = g.op('Cast', [x], { to: dtypes[to].onnx });
   const last = x.shape.at(-1);
   const dims = typeof last === 'number' && g.source.chance(2) ? [last] : [];
-  const changed =
+  if (whole && g.source.chance(4)) return wholeTests(g, whole, to, dims);
+  let changed =
     whole &&
     g.op(g.source.pick(['Add', 'Mul', 'Sub', 'Max', 'Min']), [whole, g.constant(wholes(to, dims, g.random, -3, 3))]);
+  if (changed && g.source.chance(3)) {
+    const op = g.source.pick(['ReduceSum', 'ReduceMax', 'ReduceMin', 'ReduceL1', 'ArgMax', 'CumSum', 'Neg']);
+    const axis = g.source.below(x.shape.length);
+    if (/Max|Min/.test(op) && !(Number(x.shape[axis]) > 0)) return undefined;
+    if (op === 'ArgMax') changed = g.op(op, [changed], { axis });
+    else changed = g.op(op, op === 'Neg' ? [changed] : [changed, g.ints(axis)]);
+  }
   return changed && g.op('Cast', [changed], { to: dtypes.float32.onnx });
 };
+
+/** 1 where integers compare, and something else elsewhere. */
+function wholeTests(g: Grower, x: Value, dtype: 'int64' | 'int32', dims: readonly number[]): Value | undefined {
+  const op = g.source.pick(['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual']);
+  const test = g.op(op, [x, g.constant(wholes(dtype, dims, g.random, -1, 1))]);
+  const chosen = test && g.op('Where', [test, g.constant(wholes(dtype, [], g.random, 1, 1)), x]);
+  return chosen && g.op('Cast', [chosen], { to: dtypes.float32.onnx });
+}

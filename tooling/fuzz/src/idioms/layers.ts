@@ -26,6 +26,16 @@ export const normalization: Idiom = (g, x) => {
   return g.op('BatchNormalization', [x, vector(), vector(), vector(), g.constant(positives([channels], g.random))]);
 };
 
+/** A sum that is normalised and goes on itself too, as around each layer of a transformer. */
+export const residual: Idiom = (g, x) => {
+  const last = x.shape.at(-1);
+  const other = g.op(g.source.pick(['Tanh', 'Neg', 'Sigmoid']), [x]);
+  const sum = other && g.op('Add', [x, other]);
+  if (!sum || typeof last !== 'number') return undefined;
+  const normal = g.op('LayerNormalization', [sum, g.floats(last), g.floats(last)], { axis: -1, epsilon: 1e-5 });
+  return normal && g.source.chance(2) ? g.op('Add', [normal, sum]) : normal;
+};
+
 /** As it is written without an op of its own: x / sqrt(mean(x^2) + epsilon) w. */
 function rms(g: Grower, x: Value, width: number): Value | undefined {
   const squares = g.op('Pow', [x, g.scalar(2)]);

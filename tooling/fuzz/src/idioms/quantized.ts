@@ -60,6 +60,23 @@ export const quantized: Idiom = (g, x) => {
   return g.source.chance(3) ? rounded(g, product)?.value : product;
 };
 
+/** As models have it that were quantised op by op. */
+export const quantizedProduct: Idiom = (g, x) => {
+  const depth = x.shape.at(-1);
+  if (typeof depth !== 'number' || depth < 1 || x.shape.length < 2) return undefined;
+  const [dtype, columns] = [g.source.pick(['uint8', 'int8'] as const), g.source.pick(sizes)];
+  const zero = (type: DType): string => g.constant(new Tensor(type, [g.source.pick([0, 3, 100])], []));
+  const input = [g.scalar(0.02), zero(dtype)] as const;
+  const output = [g.scalar(g.source.pick([0.1, 0.5])), zero(dtype)] as const;
+  const levels = g.op('QuantizeLinear', [x, ...input]);
+  const weightType = g.source.pick(bytes);
+  const shape = g.source.chance(2) ? [columns] : [];
+  const zeros = g.constant(wholes(weightType, shape, g.random, 0, g.source.pick([0, 9])));
+  const weights = [g.constant(narrow(g, weightType, [depth, columns])), scales(g, ...shape), zeros];
+  const product = levels && g.op('QLinearMatMul', [levels, ...input, ...weights, ...output]);
+  return product && g.op('DequantizeLinear', [product, ...output]);
+};
+
 /** A few layers over pictures, as a quantised model has them: rounded in front of each. */
 export const quantizedPictures: Idiom = (g, input) => {
   let x = picture(g, input)?.x;
@@ -116,6 +133,7 @@ export const dynamic: Idiom = (g, x) => {
   const weights = g.constant(narrow(g, dtype, [depth, columns], zeroOfWeights));
   const sums = g.op('MatMulInteger', [levels, weights, zero, g.constant(new Tensor(dtype, [zeroOfWeights], []))]);
   const wide = sums && g.op('Cast', [sums], { to: dtypes.float32.onnx });
+  if (g.source.chance(4)) return wide && g.op('Mul', [wide, g.scalar(1e-4)]);
   const factor = g.op('Mul', [scale, g.source.chance(2) ? scales(g, columns) : g.scalar(0.01)]);
   return wide && factor && g.op('Mul', [wide, factor]);
 };

@@ -54,6 +54,25 @@ export const convolution: Idiom = (g, input) => {
   return g.op('Conv', [x, weights, ...bias], { group, kernel_shape: kernel, ...attrs });
 };
 
+/** Many channels by filters of 3 x 3, which there are ways of their own for. */
+export const squares: Idiom = (g, input) => {
+  const made = picture(g, input);
+  if (made?.rank !== 2) return undefined;
+  const [inner, out] = [g.source.pick([16, 32, 17]), g.source.pick([16, 1, 33])];
+  const wide = g.op('Conv', [made.x, g.floats(inner, made.channels, 1, 1)]);
+  const small = wide && g.op('Tanh', [wide]);
+  const bias = g.source.chance(2) ? [] : [g.floats(out)];
+  return (
+    small &&
+    g.op('Conv', [small, g.floats(out, inner, 3, 3), ...bias], {
+      pads: g.source.pick([
+        [1, 1, 1, 1],
+        [0, 0, 0, 0],
+      ]),
+    })
+  );
+};
+
 export const transposedConvolution: Idiom = (g, input) => {
   const made = picture(g, input);
   if (!made) return undefined;
