@@ -117,33 +117,43 @@ const kernels = backend.kernels.filter(
   ({ op, requires }) => op === 'Conv' && requires!.every((f) => backend.features.has(f)),
 );
 const ours = kernels.find(({ name }) => name.includes('_stream_'))!;
+const leastBy = (all: readonly Timed[], key: 'seconds' | 'predicted'): Timed =>
+  all.reduce((best, each) => (each[key] < best[key] ? each : best));
+const regrets: number[] = [];
 const total: Record<string, number> = { dense: 0 };
 for (const each of layers) {
   const call = callOf(each);
   const title = `${each.channels} -> ${each.filters} ${each.kernel}x${each.kernel}/${each.stride} ${each.side}`;
   if (only && !title.includes(only)) continue;
   const full = weightsOf(each, 1);
-  let dense: Timed | undefined;
+  const others: Timed[] = [];
   for (const kernel of kernels) {
     const found = await measure(backend, kernel, call, full, rates);
-    if (found && (!dense || found.seconds < dense.seconds)) dense = found;
+    if (found) others.push(found);
   }
-  total.dense! += each.count * dense!.seconds;
+  const dense = leastBy(others, 'seconds');
+  total.dense += each.count * dense.seconds;
   console.log(
-    `${title}: dense ${(dense!.seconds * 1e6).toFixed(0)} us (${dense!.name}, law ${(dense!.seconds / dense!.predicted).toFixed(2)})`,
+    `${title}: dense ${(dense.seconds * 1e6).toFixed(0)} us (${dense.name}, law ${(dense.seconds / dense.predicted).toFixed(2)})`,
   );
   const said: string[] = [];
   for (const density of DENSITIES) {
     const found = (await measure(backend, ours, call, weightsOf(each, density), rates))!;
+    const chosen = leastBy([...others, found], 'predicted');
+    regrets.push(chosen.seconds / Math.min(found.seconds, dense.seconds) - 1);
     const percent = `${((1 - density) * 100).toFixed(0)} %`;
-    total[percent] = (total[percent] ?? 0) + each.count * Math.min(found.seconds, dense!.seconds);
+    total[percent] = (total[percent] ?? 0) + each.count * Math.min(found.seconds, dense.seconds);
     const pixels = (call.outputs[0]!.shape[2] as number) ** 2;
     const rate = (2 * pixels * full.size * density) / found.seconds / 1e9;
     said.push(
-      `${percent} ${(found.seconds * 1e6).toFixed(0)} us ${rate.toFixed(0)} G/s ${(dense!.seconds / found.seconds).toFixed(2)}x law ${(found.seconds / found.predicted).toFixed(2)}`,
+      `${percent} ${(found.seconds * 1e6).toFixed(0)} us ${rate.toFixed(0)} G/s ${(dense.seconds / found.seconds).toFixed(2)}x law ${(found.seconds / found.predicted).toFixed(2)}${chosen === found ? '' : ', dense is chosen'}`,
     );
   }
   console.log(`   ${said.join('\n   ')}`);
 }
 for (const [name, seconds] of Object.entries(total)) console.log(`all, ${name}: ${(seconds * 1e3).toFixed(2)} ms`);
+const mean = regrets.reduce((sum, x) => sum + x, 0) / regrets.length;
+console.log(
+  `what the laws choose takes ${(100 * mean).toFixed(1)} % longer than the best, ${(100 * Math.max(...regrets)).toFixed(0)} % at most`,
+);
 backend.dispose();
