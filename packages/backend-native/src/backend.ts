@@ -7,6 +7,7 @@ import type { NativeKernel } from './kernel.ts';
 import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
 import { convInt8 } from './kernels/conv_int8/index.ts';
+import { interleaveInt8 } from './kernels/conv_int8/interleave.ts';
 import { poolInt8 } from './kernels/conv_int8/pool.ts';
 import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { lines } from './kernels/lines/index.ts';
@@ -40,6 +41,7 @@ const table: readonly NativeKernel[] = [
   ...attention,
   ...convolution,
   ...convInt8,
+  ...interleaveInt8,
   ...poolInt8,
   ...convolutionSparse,
   ...windows,
