@@ -59,7 +59,7 @@ export function blocksOf(isa: Isa, lanes: Lanes, filters: number): readonly numb
 }
 
 /** Blocks of filters that read pixels where they are: for more of them a copy that stays in the first-level cache pays. */
-const DIRECT_BLOCKS = 5;
+const DIRECT_BLOCKS = 7;
 
 /** True where whole tiles of pixels are not copied. */
 export const readsPixels = (isa: Isa, lanes: Lanes, { isPointwise, filters }: Convolution): boolean =>
