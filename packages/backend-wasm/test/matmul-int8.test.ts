@@ -1,5 +1,5 @@
 /** Products of bytes against the scalar backend. */
 
-import { testRows } from './rows.ts';
+import { testFamily } from './rows.ts';
 
-await testRows(/^(QuantizedMatMul|MatMulInteger)$/, 10);
+await testFamily('bytes', 10);

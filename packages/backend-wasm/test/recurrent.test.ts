@@ -1,5 +1,5 @@
 /** Recurrent layers against the scalar backend. */
 
-import { testRows } from './rows.ts';
+import { testFamily } from './rows.ts';
 
-await testRows(/^(RNN|GRU|LSTM)$/, 8);
+await testFamily('recurrent', 8);

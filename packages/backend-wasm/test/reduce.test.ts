@@ -1,5 +1,5 @@
 /** Reductions against the scalar backend. */
 
-import { testRows } from './rows.ts';
+import { testFamily } from './rows.ts';
 
-await testRows(/^(Reduce|Global)/, 4);
+await testFamily('reduce', 4);

@@ -1,0 +1,5 @@
+/** Functions and all other ops against the scalar backend. */
+
+import { testFamily } from './rows.ts';
+
+await testFamily('elements', 2);
