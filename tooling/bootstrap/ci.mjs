@@ -28,7 +28,7 @@ check('musl', ['run', 'check:musl']);
 check('packages', ['run', 'check:packages']);
 check('native code under sanitizers', ['run', 'check:native']);
 // The same graphs each time: other ones are for `npm run fuzz` by hand.
-check('fuzz', ['run', 'fuzz', '--', '--seed', '1', '--cases', '400']);
+check('fuzz', ['run', 'fuzz', '--', '--seed', '1', '--cases', '600']);
 check('start', ['start']);
 tests('suites', 'suite', fixturesMustBeUsed);
 

@@ -1,7 +1,7 @@
 /**
- * Sine and cosine. A large float is m 2^e with m an integer of 24 bits, so it is m (2^e 2 / pi mod 4) quarter turns: what is in brackets is looked
- * up for each e, in two parts of which the first makes the product exact (after Payne and Hanek, "Radian reduction for trigonometric
- * functions", 1983). What is left of whole quarters, at most half a one, goes to Taylor's polynomials.
+ * Sine and cosine. A large float is m 2^e with m an integer of 24 bits, so it is m (2^e 2 / pi mod 4) quarter turns: what is in brackets
+ * is looked up for each e, in two parts of which the first makes the product exact (after Payne and Hanek, "Radian reduction for
+ * trigonometric functions", 1983). What is left of whole quarters, at most half a one, goes to Taylor's polynomials.
  */
 
 import { at, edx, k7, rdx, type Vector, xmm, ymm } from '@espalier/x64';
@@ -47,7 +47,7 @@ export function emitCosine(v: Vectors, x: Vector, t: readonly Vector[]): void {
   emitTurns(v, x, t);
   emitPolynomials(v, t);
   select(v, x, y, sine, quarters, mask);
-  // Two quarters on from where the sine's sign is.
+  // Its sign changes a quarter before the sine's does.
   a.vpaddd(quarters, quarters, ...v.bits(1));
   emitSign(v, x, quarters, mask);
 }
@@ -121,10 +121,10 @@ function emitHalves(v: Vectors, x: Vector, [angle, quarters, ...t]: readonly Vec
 const narrow = ({ isWide }: Vectors, register: Vector): Vector =>
   isWide ? ymm(register & 0xff) : xmm(register & 0xff);
 
-function extract({ a, isWide }: Vectors, dst: Vector, x: Vector, half: 0 | 1): void {
-  if (half === 0) a.vmovaps(dst, isWide ? ymm(x & 0xff) : xmm(x & 0xff));
-  else if (isWide) a.vextractf64x4(dst, x, 1);
-  else a.vextractf128(dst, x, 1);
+function extract(v: Vectors, dst: Vector, x: Vector, half: 0 | 1): void {
+  if (half === 0) v.a.vmovaps(dst, narrow(v, x));
+  else if (v.isWide) v.a.vextractf64x4(dst, x, 1);
+  else v.a.vextractf128(dst, x, 1);
 }
 
 function toNearest({ a, isWide }: Vectors, x: Vector): void {
