@@ -70,7 +70,7 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
 ];
 
 /** Passes that pay, or not, for the graph as a whole, by which backends have kernels for what they write. */
-export const optionalPasses: readonly string[] = [channelsLast.name];
+export const optionalPasses: readonly string[] = [widenHalves.name, channelsLast.name];
 
 /** What pays once a fused node was taken apart. */
 export const afterUnfusing: readonly (readonly Pass[])[] = [
