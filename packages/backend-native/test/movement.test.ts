@@ -131,6 +131,17 @@ describeKernels('kernels that move elements', movement, 4, ({ native, knowing, j
     },
   );
 
+  it('marks what indices choose, from either end, and nothing beyond', async () => {
+    for (const dtype of ['float32', 'uint8', 'int64', 'int16'] as const)
+      for (const axis of [-1, 0, 1])
+        for (const dims of [[40], [3, 7], [0], []]) {
+          if (axis > dims.length) continue;
+          const list = Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => ((i * 7) % 23) - 11);
+          const indices = dims.length === 2 ? new Tensor('int32', list, dims) : ints(list, dims);
+          for (const depth of [9, 1]) await same('OneHot', [indices, ints([depth], []), counted([2], dtype)], { axis });
+        }
+  });
+
   it.each([
     [[7, 5], [40]],
     [[7, 1100], [300]],

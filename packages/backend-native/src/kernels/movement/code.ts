@@ -8,7 +8,7 @@ import type { Size } from '../lanes.ts';
 import { scattered } from '../reduce/functions.ts';
 import { canTurn, emitDispatch, emitElements, emitFill, emitRows, emitTurn } from './emit.ts';
 import { emitIndexed } from './indexed.ts';
-import { emitCount, emitWords } from './values.ts';
+import { emitCount, emitMark, emitWords } from './values.ts';
 
 const sizes: readonly Size[] = [1, 2, 4, 8];
 
@@ -31,6 +31,7 @@ function partsOf(bytes: number): ReadonlyMap<string, (v: Vectors) => void> {
     parts.set(`gather ${size}`, (v) => emitIndexed(v, size, 'gather'));
     parts.set(`count ${size}`, (v) => emitCount(v, size));
     parts.set(`words ${size}`, (v) => emitWords(v, size));
+    for (const each of sizes) parts.set(`mark ${size} ${each}`, (v) => emitMark(v, size, each));
   }
   parts.set('scatter none', (v) => emitIndexed(v, 8, 'scatter'));
   for (const { name, dtype, step } of scattered) parts.set(`scatter ${name} ${dtype}`, (v) => emitIndexed(v, 8, step));

@@ -139,13 +139,13 @@ function emitPart(a: Assembler, part: number, to: Gpr, from: Gpr | undefined): v
   a.bind(none);
 }
 
-function loadElement(a: Assembler, size: Size, from: Gpr): void {
+export function loadElement(a: Assembler, size: Size, from: Gpr): void {
   if (size === 8) a.mov(rax, at(from), 0);
   else if (size === 4) a.mov(eax, at(from), 0);
   else a.movzx(eax, (size === 2 ? word : byte)(from), 0);
 }
 
-function storeElement(a: Assembler, size: Size, to: Gpr): void {
+export function storeElement(a: Assembler, size: Size, to: Gpr): void {
   a.mov(at(to), 0, { 1: al, 2: ax, 4: eax, 8: rax }[size]);
 }
 

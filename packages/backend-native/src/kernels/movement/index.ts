@@ -302,6 +302,33 @@ const scatterND: Row = {
   },
 };
 
+const oneHot: Row = {
+  op: 'OneHot',
+  types: { T1: ['int64', 'int32'], T3: types },
+  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[0]!, at),
+  program({ inputs: [indices], outputs: [out], attrs }, _, _engine, code) {
+    const size = sizeIn(out!);
+    const off = copyPhase(code, size, ({ inputs: [, , values], outputs: [y] }) => [
+      {
+        extents: y!.dims,
+        to: { address: y!.address, strides: stridesOf(y!.dims) },
+        from: { address: values!.address, strides: y!.dims.map(() => 0) },
+      },
+    ]);
+    const on: NativePhase = {
+      code: code.entries.get(`mark ${sizeIn(indices!)} ${size}`)!,
+      units: ({ inputs: [x], outputs: [y] }) => (sizeOf(y!.dims) > 0 ? Math.min(1, sizeOf(x!.dims)) : 0),
+      args({ inputs: [x, , values], outputs: [y] }) {
+        const axis = normalizeAxis(attrs['axis'] as number, y!.dims.length);
+        const [count, depth, inner] = [sizeOf(x!.dims), y!.dims[axis]!, sizeOf(y!.dims.slice(axis + 1))];
+        agree(sizeOf(y!.dims), count * depth, 'the elements of its output');
+        return [count, inner, depth, x!.address, y!.address, values!.address + size];
+      },
+    };
+    return { resident: 0, phases: [off, on] };
+  },
+};
+
 /** A few integers that a bound call tells. */
 const sizes = (
   op: string,
@@ -362,6 +389,7 @@ const rows: readonly Row[] = [
   gather,
   gatherND,
   scatterND,
+  oneHot,
   sizes('Shape', shapeOf),
   sizes('Size', ({ inputs: [x] }) => [sizeOf(x!.dims)]),
   sizes('Dims', ({ at }, { attrs }) => (attrs['dims'] as readonly Dim[]).map((d) => dim.evaluate(d, at)), {
