@@ -1,4 +1,4 @@
-// Products of float32 on one thread, dense and sparse, over the built packages:
+// Products of float32, dense and sparse, and of bytes on one thread, over the built packages:
 // `npx turbo build --filter @espalier/backend-wasm... && node packages/backend-wasm/bench/products.mjs [rows]`.
 // Billions of multiply-adds a second, zeros counted as if they were multiplied, and the time over what the kernel's law predicts.
 import { Tensor } from '@espalier/core';
@@ -27,18 +27,20 @@ function random(dims, zeros) {
   return new Tensor('float32', data, dims);
 }
 
-/** Seconds of the fastest of many runs. */
-async function measure(kernel, call, weights) {
-  const structure = { elements: weights.size, nonzeros: weights.data.filter(Boolean).length };
-  const constants = [undefined, { tensor: weights, structure }];
+/** Seconds of the fastest of many runs, and what the law says to that. Tensors are constants. */
+async function measure(kernel, call, constants) {
   const work = kernel.work(call, {}, constants);
   if ('reason' in work) return undefined;
   const program = await kernel.prepare(call, constants, { features: backend.features });
-  const slots = [call.inputs[0], undefined, call.outputs[0]].map(
-    (desc) => desc && { buffer: backend.alloc(4 * desc.shape[0] * desc.shape[1]), offset: 0 },
-  );
-  backend.write(slots[0].buffer, 0, random(call.inputs[0].shape, 0).bytes);
-  const list = backend.record([{ call, kernel: kernel.name, program, inputs: [0, undefined], outputs: [2] }]);
+  const slots = [...call.inputs, ...call.outputs].map(({ dtype, shape }, i) => {
+    if (constants[i]) return undefined;
+    const size = shape.reduce((a, b) => a * b, 1);
+    const slot = { buffer: backend.alloc(4 * size), offset: 0 };
+    if (dtype === 'float32') backend.write(slot.buffer, 0, random([size, 1], 0).bytes);
+    return slot;
+  });
+  const inputs = call.inputs.map((_, i) => (slots[i] ? i : undefined));
+  const list = backend.record([{ call, kernel: kernel.name, program, inputs, outputs: [slots.length - 1] }]);
   let best = Number.POSITIVE_INFINITY;
   const onStep = (_, seconds) => {
     best = Math.min(best, seconds);
@@ -50,29 +52,47 @@ async function measure(kernel, call, weights) {
   return { best, law: best / kernel.law(work, rates) };
 }
 
-for (const [k, n] of WEIGHTS)
-  for (const zeros of ZEROS) {
-    const weights = random([k, n], zeros);
-    const desc = (shape) => ({ dtype: 'float32', shape });
-    const inputs = [desc([rows, k]), desc([k, n])];
-    const call = {
-      node: 'product',
-      op: 'MatMul',
-      domain: '',
-      inputs,
-      outputs: [desc([rows, n])],
-      attrs: {},
-      epilogue: [],
-    };
-    for (const kernel of backend.kernels.filter(({ name }) => /^matmul_f32_(dense|csr)_/.test(name))) {
-      if (zeros > 0 && kernel.name.includes('_dense_')) continue;
-      const found = await measure(kernel, call, weights);
-      if (!found) continue;
-      const speed = ((rows * k * n) / found.best / 1e9).toFixed(1);
-      const size = `${rows}x${k}x${n}`;
-      console.log(
-        `${kernel.name.padEnd(32)} ${size.padEnd(14)} ${zeros * 100} % zeros ${speed.padStart(7)}  law ${found.law.toFixed(2)}`,
-      );
-    }
+const constant = (tensor) => ({
+  tensor,
+  structure: { elements: tensor.size, nonzeros: tensor.data.filter(Boolean).length },
+});
+const callOf = (op, domain, inputs, shape) => ({
+  ...{ node: 'product', op, domain, attrs: {}, epilogue: [], inputs },
+  outputs: [{ dtype: 'float32', shape }],
+});
+const desc = (dtype, ...shape) => ({ dtype, shape });
+
+async function print(pattern, call, constants, [k, n], what) {
+  for (const kernel of backend.kernels.filter(({ name }) => pattern.test(name))) {
+    const found = await measure(kernel, call, constants);
+    if (!found) continue;
+    const speed = ((rows * k * n) / found.best / 1e9).toFixed(1);
+    const size = `${rows}x${k}x${n}`;
+    console.log(
+      `${kernel.name.padEnd(36)} ${size.padEnd(14)} ${what} ${speed.padStart(7)}  law ${found.law.toFixed(2)}`,
+    );
   }
+}
+
+for (const [k, n] of WEIGHTS) {
+  for (const zeros of ZEROS) {
+    const call = callOf('MatMul', '', [desc('float32', rows, k), desc('float32', k, n)], [rows, n]);
+    const constants = [undefined, constant(random([k, n], zeros))];
+    await print(
+      zeros > 0 ? /^matmul_f32_csr_/ : /^matmul_f32_dense_/,
+      call,
+      constants,
+      [k, n],
+      `${zeros * 100} % zeros`,
+    );
+  }
+  const levels = new Tensor(
+    'int8',
+    Int8Array.from({ length: k * n }, () => 255 * Math.random() - 128),
+    [k, n],
+  );
+  const inputs = [desc('uint8', rows, k), desc('float32'), desc('uint8'), desc('int8', k, n), desc('float32', n)];
+  const call = callOf('QuantizedMatMul', 'espalier', inputs, [rows, n]);
+  await print(/^quantizedmatmul_i8_dense_/, call, [undefined, undefined, undefined, constant(levels)], [k, n], 'bytes');
+}
 backend.dispose();
