@@ -408,6 +408,14 @@ describe('graphs quantised ahead of time', () => {
     });
   });
 
+  it('need no Relu where the lowest integer stands for 0', async () => {
+    const floats = input('x', ['batch', 6]);
+    const rectified = (zero: string): Graph =>
+      graph([floats], 'y', [node('Relu', 'x', 'v'), node('QuantizeLinear', `v ys ${zero}`, 'y')], constants);
+    await expectRewrite(rectified('zero'), passes, ['QuantizeLinear']);
+    await expectUntouched(rectified('yz'), [fuseQuantization]);
+  });
+
   describe('moves integers as they are', () => {
     const back = (from: string, scale = 'xs', zero = 'xz'): Node =>
       node('QuantizeLinear', `${from} ${scale} ${zero}`, 'y');

@@ -13,6 +13,7 @@ import {
   type StartedEngine,
   startEngine,
 } from '../../src/index.ts';
+import { kernelsFor as convolutionsFor } from '../../src/kernels/conv_int8/index.ts';
 import { kernelsFor } from '../../src/kernels/matmul_int8/index.ts';
 import { amx } from '../../src/kernels/matmul_int8/isa.ts';
 import { findTiles } from './tiles.ts';
@@ -42,7 +43,7 @@ describe.skipIf(missing.length > 0)('products of bytes by tiles', () => {
       },
     },
   });
-  const kernels = kernelsFor(amx).map(
+  const kernels = [...kernelsFor(amx), ...convolutionsFor(amx)].map(
     (row): Kernel<NativeProgram> => ({ ...row, prepare: (call, constants) => row.prepare(call, constants, engine) }),
   );
   for (const { name, run, skip } of conformanceTests({ ...whole, kernels }, { runs: 6 }))

@@ -3,7 +3,7 @@
 import { Editor, isPlain } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
 import { fuseDynamic } from './quantization/dynamic.ts';
-import { fuseProduct, quantizeFirst, skipDequantized } from './quantization/static.ts';
+import { fuseProduct, quantizeFirst, skipDequantized, skipRelu } from './quantization/static.ts';
 import { fuseHalves, fuseWeights, gatherFirst, turnWeights } from './quantization/weights.ts';
 
 export const fuseQuantization: Pass = {
@@ -17,6 +17,7 @@ export const fuseQuantization: Pass = {
       else if (isPlain(node, 'QuantizeLinear')) {
         skipDequantized(editor, node);
         if (editor.has(node)) quantizeFirst(editor, node);
+        if (editor.has(node)) skipRelu(editor, node);
       } else if (isPlain(node, 'Gather')) gatherFirst(editor, node);
       else if (isPlain(node, 'MatMul')) {
         fuseProduct(editor, node);

@@ -87,9 +87,9 @@ function wholeOf(constants: Constants): Matrix {
 
 /** What a byte takes to be gathered, and a row of the kernel for each pixel, in multiply-adds of float32. */
 const GATHERED = 0.4;
-const LINE = 130;
+const LINE = 60;
 /** What a step of a channel by itself takes, likewise. */
-const CHANNEL = 4.5;
+const CHANNEL = 3;
 
 function kernel(form: Form, isa: DotIsa): NativeKernel {
   return {

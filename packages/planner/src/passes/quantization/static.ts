@@ -1,6 +1,6 @@
 /** Graphs that were quantised ahead of time: DequantizeLinear before each op, QuantizeLinear behind it. */
 
-import { ESPALIER, type Node, type Tensor } from '@espalier/core';
+import { ESPALIER, integerRange, type Node, type Tensor } from '@espalier/core';
 import type { Editor } from '../../rewrite/editor.ts';
 import { makeFused } from '../../rewrite/fused.ts';
 import { tensorOf } from '../../rewrite/values.ts';
@@ -93,4 +93,14 @@ export function quantizeFirst(editor: Editor, node: Node): void {
       { ...mover, inputs: [quantized, ...mover.inputs.slice(1)], outputs: node.outputs },
     ],
   );
+}
+
+/** Rounding to the lowest integer is what Relu does where that stands for 0. */
+export function skipRelu(editor: Editor, node: Node): void {
+  const relu = editor.madeBy(node.inputs[0], 'Relu');
+  const result = perTensor(editor, node, node.outputs[0]!);
+  if (!relu || !result) return;
+  const dtype = editor.dtype(node.outputs[0]!);
+  if (editor.scalar(result.zeroPoint) !== integerRange(dtype)[0]) return;
+  editor.replace([node], [{ ...node, inputs: [relu.inputs[0]!, ...node.inputs.slice(1)] }]);
 }
