@@ -36,7 +36,7 @@ const COMMAND_WORDS = 3;
 const STATUS = 16;
 /** Bytes before the commands: the cancel flag. */
 const HEADER = 64;
-/** Seconds: a list that another thread ran in no more may be faster on the calling one, which it does not hold up for long. */
+/** Seconds: a list whose commands take no more may be faster on the calling thread, which it does not hold up for long. */
 const SHORT = 5e-5;
 /** Seconds after which runs that follow each other on the calling thread let its event loop turn. */
 const TURN = 4e-3;
@@ -65,12 +65,23 @@ interface Block {
   readonly pace: Pace;
 }
 
-/** The least seconds that a block took on other threads and on the calling one, and how often it was tried there. */
+/**
+ * The least seconds that a block's commands took by themselves, that it took on other threads, waking them included, and on the
+ * calling one, and how often it was tried there.
+ */
 interface Pace {
+  alone: number;
   there: number;
   here: number;
   trials: number;
 }
+
+const unknownPace: Pace = {
+  alone: Number.POSITIVE_INFINITY,
+  there: Number.POSITIVE_INFINITY,
+  here: Number.POSITIVE_INFINITY,
+  trials: 0,
+};
 
 export function recordList(engine: Engine, steps: readonly Step<NativeProgram>[]): CommandList<NativeBuffer> {
   const kept: Block[] = [];
@@ -186,7 +197,7 @@ async function bind(
       times,
       status,
       failing,
-      pace: { there: Number.POSITIVE_INFINITY, here: Number.POSITIVE_INFINITY, trials: 0 },
+      pace: { ...unknownPace },
     };
   } catch (error) {
     for (const each of owned) memory.free(each);
@@ -262,7 +273,7 @@ async function runBlock(
   signal?.addEventListener('abort', abort, { once: true });
   let completed: boolean;
   try {
-    completed = await runCommands(engine, block, steps, onStep !== undefined);
+    completed = await runCommands(engine, block, steps);
   } finally {
     signal?.removeEventListener('abort', abort);
   }
@@ -272,6 +283,8 @@ async function runBlock(
   }
   lastTurn = performance.now();
   pace.there = Math.min(pace.there, (lastTurn - started) / 1000);
+  const times = timesOf(block);
+  pace.alone = Math.min(pace.alone, times.at(-1)! - times[0]!);
   checkStatus(block);
   if (onStep) reportTimes(block, onStep);
 }
@@ -280,8 +293,8 @@ async function runBlock(
 let lastTurn = Number.NEGATIVE_INFINITY;
 
 /** Waking other threads, and hearing from them, takes longer than many a small model. */
-function isFasterHere({ there, here, trials }: Pace): boolean {
-  return there <= SHORT && (trials < TRIALS || here <= there);
+function isFasterHere({ alone, there, here, trials }: Pace): boolean {
+  return alone <= SHORT && (trials < TRIALS || here <= there);
 }
 
 function runOnThisThread({ addon, trampoline }: Engine, { buffer, commands, status, pace }: Block): void {
@@ -297,12 +310,10 @@ async function runCommands(
   { addon, trampoline, threads, team }: Engine,
   { buffer, commands, times, steps: stepOf }: Block,
   steps: readonly Step<NativeProgram>[],
-  timed: boolean,
 ): Promise<boolean> {
   const run = (first: number, count: number): Promise<boolean> => {
     const at = buffer.address + HEADER + COMMAND_WORDS * 8 * first;
-    const timesAt = timed ? buffer.address + times + 8 * first : 0;
-    return addon.run(at, count, trampoline, buffer.address, timesAt, threads, team);
+    return addon.run(at, count, trampoline, buffer.address, buffer.address + times + 8 * first, threads, team);
   };
   if (!debugging) return run(0, commands);
   for (let c = 0; c < commands; c++) {
@@ -312,8 +323,13 @@ async function runCommands(
   return true;
 }
 
-function reportTimes({ buffer, steps, commands, times }: Block, onStep: NonNullable<RunOptions['onStep']>): void {
-  const seconds = new Float64Array(buffer.view.buffer, times, commands + 1);
+/** When the first command began and each ended, in seconds. */
+const timesOf = ({ buffer, commands, times }: Block): Float64Array =>
+  new Float64Array(buffer.view.buffer, times, commands + 1);
+
+function reportTimes(block: Block, onStep: NonNullable<RunOptions['onStep']>): void {
+  const { steps, commands } = block;
+  const seconds = timesOf(block);
   const spent = new Map<number, number>();
   for (let c = 0; c < commands; c++) spent.set(steps[c]!, (spent.get(steps[c]!) ?? 0) + seconds[c + 1]! - seconds[c]!);
   for (const [step, total] of spent) onStep(step, total);
