@@ -1,21 +1,6 @@
-import { createJsBackend } from '@espalier/backend-js';
-import { conformanceTests } from '@espalier/conformance';
-import {
-  type Attributes,
-  type Binding,
-  type Call,
-  type Constants,
-  createEvaluator,
-  type EpilogueStep,
-  type Node,
-  onnxOps,
-  type PrepareContext,
-  Tensor,
-} from '@espalier/core';
-import { afterAll, describe, expect, it } from 'vitest';
-import { createNativeBackend, type NativeBackend } from '../src/index.ts';
+import { type Attributes, type EpilogueStep, type Node, Tensor } from '@espalier/core';
+import { expect, it } from 'vitest';
 import { convolutionSparse } from '../src/kernels/conv_sparse/index.ts';
-import { bytes } from './bytes.ts';
 import { describeKernels, type Subject } from './kernels.ts';
 
 /** Numbers in [-1, 1), the same in every run. */
@@ -122,9 +107,7 @@ async function compare({ knowing, js }: Subject, { x, w, attrs = {}, pattern = '
   expect(worst).toBe(-1);
 }
 
-const streams = convolutionSparse.filter(({ op }) => op === 'Conv');
-
-describeKernels('sparse convolutions', streams, 12, (subject) => {
+describeKernels('sparse convolutions', convolutionSparse, 12, (subject) => {
   it.each(cases)('$x by $w $attrs $pattern', (each) => compare(subject, each));
 
   it('do what comes behind on tiles that are whole and not', async () => {
@@ -157,80 +140,6 @@ describeKernels('sparse convolutions', streams, 12, (subject) => {
         (value, i) => !(Math.abs(value - (wanted.data[i] as number)) <= 1e-5),
       );
       expect(worst, `${side} ${kernel}`).toBe(-1);
-    }
-  });
-});
-
-describe('sparse convolutions of bytes', () => {
-  const found = createNativeBackend({ guard: true });
-  const reason = 'reason' in found ? found.reason : found.features.has('avx512-vnni') ? undefined : 'no AVX-512 VNNI';
-  if (reason) it.skip(`are not tested here: ${reason}`, () => {});
-  if (reason) return;
-  const whole = found as NativeBackend;
-  const kernels = whole.kernels.filter(({ name }) => /quantizedconv_i8_(quads|blocks1x4)_/.test(name));
-  const js = createEvaluator(createJsBackend(), onnxOps);
-  afterAll(() => whole.dispose());
-
-  it('are in the table', () => expect(kernels.length).toBe(2));
-
-  // Filters of one pixel are rare among generated ones; what comes behind is the products', whose test has it.
-  for (const { name, run, skip } of conformanceTests({ ...whole, kernels }, { runs: 8 }))
-    if (!/^native:|: abort$|with epilogues$/.test(name)) it.skipIf(skip)(name, run);
-
-  it.each([
-    { x: [1, 7, 9, 70], filters: 45, type: 'uint8', keep: 0.1 },
-    { x: [2, 14, 14, 64], filters: 130, type: 'int8', keep: 0.05 },
-    { x: [3, 11, 36], filters: 9, type: 'uint8', keep: 0.5 },
-    { x: [1, 1, 1, 512], filters: 20, type: 'int8', keep: 0 },
-  ] as const)('$x by $filters filters of one pixel, $keep of the weights', async ({ x, filters, type, keep }) => {
-    const kernel = x.slice(1, -1).map(() => 1);
-    const next = randoms(5);
-    const dense = bytes('int8', [filters, x.at(-1)!, ...kernel], 2);
-    const w = new Tensor(
-      'int8',
-      (dense.data as Int8Array).map((value) => (next() < 2 * keep - 1 ? value : 0)),
-      dense.dims,
-    );
-    const scale = new Tensor('float32', [2 ** -7], []);
-    const inputs = [bytes(type, x, 1), scale, bytes(type, [], 3), w, scale];
-    const node: Node = {
-      ...{ name: 'conv', op: 'QuantizedConv', domain: 'espalier', attrs: { kernel_shape: kernel } },
-      ...{ inputs: inputs.map((_, i) => `i${i}`), outputs: ['y'] },
-    };
-    const [wanted] = await js(node, inputs);
-    for (const kernel of kernels) {
-      const constants = inputs.map((tensor, i) => {
-        const nonzeros = (tensor.data as Int8Array).reduce<number>((sum, value) => sum + Number(value !== 0), 0);
-        return i > 2 ? { tensor, structure: { elements: tensor.size, nonzeros } } : undefined;
-      });
-      const informed = {
-        ...kernel,
-        work: (call: Call, at: Binding) => kernel.work(call, at, constants),
-        prepare: (call: Call, _: Constants, context: PrepareContext) => kernel.prepare!(call, constants, context),
-      };
-      if (kernel.name.includes('blocks1x4') && x.at(-1)! % 4 > 0) continue;
-      const [got] = await createEvaluator({ ...whole, kernels: [informed] }, onnxOps)(node, inputs);
-      expect(got!.dims).toEqual(wanted!.dims);
-      expect((wanted!.data as Float32Array).findIndex((value, i) => value !== got!.data[i])).toBe(-1);
-    }
-  });
-
-  it('do not take filters of several pixels, or of some channels', () => {
-    for (const { dims, group } of [
-      { dims: [8, 4, 3, 3], group: 1 },
-      { dims: [8, 2, 1, 1], group: 2 },
-    ]) {
-      const tensor = new Tensor('int8', new Int8Array(sizeOf(dims)), dims);
-      const call = {
-        ...{ node: 'c', op: 'QuantizedConv', domain: 'espalier', epilogue: [], outputs: [] },
-        attrs: { group, auto_pad: 'NOTSET', kernel_shape: dims.slice(2) },
-        inputs: [{ dtype: 'uint8', shape: [1, 9, 9, 4] }],
-      } as const;
-      const constants = [undefined, undefined, undefined, { tensor, structure: { elements: 1, nonzeros: 0 } }];
-      for (const kernel of kernels)
-        expect(kernel.work(call, {}, constants)).toEqual({
-          reason: 'its filters do not see all channels of one pixel',
-        });
     }
   });
 });

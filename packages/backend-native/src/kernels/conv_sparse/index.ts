@@ -30,10 +30,10 @@ import { levels, remembered, tooDense } from '../matmul_sparse/common.ts';
 import { type Cut, linesOf as countLines, cutOf, groupsOf, type Matrix, NONZERO_BYTES } from '../matmul_sparse/cut.ts';
 import { emitUnit, mostColumns, type Stream } from '../matmul_sparse/stream.ts';
 import { emitEntry, linesOf } from './emit.ts';
-import { type Flat, flatOf, piecesIn, piecesOf, pixelsOf } from './flat.ts';
-import { type Argument, argumentWords, type Layout, layoutOf, operandArgument, PIECE } from './frame.ts';
-import { convolutionSparseInt8 } from './int8.ts';
+import { type Flat, flatOf, piecesIn } from './flat.ts';
+import { type Argument, argumentWords, layoutOf } from './frame.ts';
 import { MOST_OPERANDS } from './store.ts';
+import { type Tables, tablesOf } from './tables.ts';
 
 const BIAS = 2;
 
@@ -102,8 +102,8 @@ function patternOf(isa: Isa, conv: Convolution, constants: Constants): Pattern {
 /** Bytes of a block that stay in the second-level cache, and its tiles: fewer are not worth to fetch the code for, of more the pages are too many. */
 const NEAR = 3 << 17;
 const [LEAST_TILES, MOST_TILES] = [4, 12];
-/** How many times as long as what it sees beyond its own pixels a block is rather. */
-const MOST_HALOS = 2;
+/** How many times as long as what it sees beyond its own pixels a block is: at least, and where there is room. */
+const [LEAST_HALOS, MOST_HALOS] = [1, 2];
 
 /** Tiles of a block. @param tiles of an image, where it is known */
 function blockTiles(
@@ -115,12 +115,13 @@ function blockTiles(
 ): number {
   const ofPosition = 4 * channels * phases.length;
   const near = Math.floor((NEAR / ofPosition - halo) / isa.lanes);
-  const most = Math.max(LEAST_TILES, Math.min(near, Math.max(MOST_TILES, (MOST_HALOS * halo) / isa.lanes)));
+  const halos = halo / isa.lanes;
+  const most = Math.max(LEAST_TILES, LEAST_HALOS * halos, Math.min(near, Math.max(MOST_TILES, MOST_HALOS * halos)));
   if (tiles === undefined) return Math.floor(most);
   let blocks = Math.ceil(tiles / most);
   const shared = Math.ceil(blocks / team) * team;
   if (tiles / shared >= LEAST_TILES) blocks = shared;
-  return Math.ceil(tiles / Math.max(1, blocks));
+  return Math.max(1, Math.ceil(tiles / Math.max(1, blocks)));
 }
 
 function row(isa: Isa): NativeKernel {
@@ -156,7 +157,7 @@ function row(isa: Isa): NativeKernel {
         passes: images * tiles * passes,
         pieces: images * conv.channels * piecesIn(flat, isa.lanes) * (1 + flat.halo / (block * isa.lanes)),
         stores: images * tiles * conv.filters,
-        fetches: windows.batch * Math.ceil(tiles / Math.max(1, block)) * nonzeros,
+        fetches: windows.batch * Math.ceil(tiles / block) * nonzeros,
       };
     },
     law: ({ nonzeros, lines, passes, pieces, stores, fetches }, rates) => {
@@ -253,57 +254,4 @@ const unknownWindows = ({ kernel, dilations }: Convolution): Windows => ({
   input: kernel.map((taps, axis) => (taps - 1) * dilations[axis]! + 1),
 });
 
-/** What follows from the sizes of a call. */
-interface Tables {
-  readonly units: number;
-  readonly words: Readonly<
-    Record<Exclude<Argument, 'scratch' | 'threadBytes' | 'x' | 'y' | 'weights' | 'entries'>, number>
-  >;
-  readonly tables: readonly number[];
-}
-
-function tablesOf(
-  isa: Isa,
-  conv: Convolution,
-  windows: Windows,
-  layout: Layout,
-  units: number,
-  operands: number,
-  threads: number,
-): Tables {
-  const { groups, channels, filters, strides } = conv;
-  const flat = flatOf(conv, windows);
-  const pixels = pixelsOf(flat, windows, isa.lanes);
-  const blocks = Math.ceil(pixels.length / layout.tiles);
-  const images = windows.batch * groups;
-  // Threads share blocks; only where there are too few of them the filters as well.
-  const wanted = images * blocks < threads ? Math.ceil((2 * threads) / Math.max(1, images * blocks)) : 1;
-  const unitsPerPart = Math.ceil(units / Math.min(units, wanted));
-  const parts = Math.ceil(units / unitsPerPart);
-  const starts: number[] = [];
-  const pieces: number[] = [];
-  const pixelsTable = operandArgument(operands);
-  const blockTable = pixelsTable + 8 * pixels.length;
-  const piecesAt = blockTable + 8 * (blocks + 1);
-  const pitch = isa.lanes * layout.tiles;
-  for (let block = 0; block < blocks; block++) {
-    starts.push(piecesAt + (PIECE / 2) * pieces.length);
-    const begin = block * pitch;
-    const end = Math.min(begin + pitch, isa.lanes * pixels.length) + flat.halo;
-    for (const phase of flat.phases.keys())
-      for (const { from, to, count } of piecesOf(flat, windows, strides, phase, [begin, end], isa.lanes))
-        pieces.push(4 * from, phase * layout.phase + 4 * (to - begin) + count * 2 ** 32);
-  }
-  starts.push(piecesAt + (PIECE / 2) * pieces.length);
-  const [xChannel, yChannel] = [4 * sizeOf(windows.input), 4 * sizeOf(windows.output)];
-  return {
-    units: pixels.length === 0 ? 0 : images * blocks * parts,
-    words: {
-      ...{ groups, blocks, parts, units, unitsPerPart, tiles: pixels.length, pixelsTable, blockTable },
-      ...{ xChannel, xImage: channels * xChannel, yChannel, yImage: filters * yChannel },
-    },
-    tables: [...pixels.map(({ mask, before }) => before * 2 ** 16 + mask), ...starts, ...pieces],
-  };
-}
-
-export const convolutionSparse: readonly NativeKernel[] = [...[avx512, avx2].map(row), ...convolutionSparseInt8];
+export const convolutionSparse: readonly NativeKernel[] = [avx512, avx2].map(row);
