@@ -1,6 +1,6 @@
 /**
  * Products of rows of which many elements are zero, as ReLU and its kin leave them: the weights of a zero are not read. Weights lie in
- * panels of 128 columns, row by row; what is not zero of A is listed first, with where its row begins.
+ * panels of 128 or 256 columns, row by row; what is not zero of A is listed first, with where its row begins.
  */
 
 import { ESPALIER, isRejection, runGenerator, Slicer } from '@espalier/core';
@@ -45,27 +45,27 @@ import { type Levels, levelsOf } from './layout.ts';
 import { unpacked } from './pack.ts';
 import { packedInputs, rowsOf, sizesOf } from './program.ts';
 
-/** Columns of a panel, and vectors of them. */
-const COLUMNS = 128;
-const VECTORS = COLUMNS / 16;
+/** Columns of a panel: as many as there are registers for, twice where groups are added up apart. */
+const columnsOf = (levels: Levels): number => (groups(levels) > 1 ? 128 : 256);
 /** Entries between a row of weights being fetched and used. */
-const AHEAD = 16;
-/** Share of A that is taken to be not zero. */
-const DENSITY = 0.5;
+const AHEAD = 56;
+/** Share of A that is taken to be not zero, and how fast rows that are not next to each other come from memory. */
+const DENSITY = 0.2;
+const SCATTERED = 0.1;
 /** What a weight takes to widen and add up, in multiply-adds of float32. */
-const WIDENING = { 4: 3.2, 8: 3 } as const;
+const WIDENING = { 4: 2.5, 8: 2.7 } as const;
 
 /** Bits of a stored weight. */
 const bitsOf = ({ bits }: Levels): 4 | 8 => (bits === 8 ? 8 : 4);
-const rowBytes = (levels: Levels): number => (COLUMNS * bitsOf(levels)) / 8;
+const rowBytes = (levels: Levels): number => (columnsOf(levels) * bitsOf(levels)) / 8;
 const groups = ({ k, group }: Levels): number => Math.ceil(k / group);
-const panels = ({ n }: Levels): number => Math.ceil(n / COLUMNS);
-const panelBytes = (levels: Levels): number => groups(levels) * 4 * COLUMNS + levels.k * rowBytes(levels);
+const panels = (levels: Levels): number => Math.ceil(levels.n / columnsOf(levels));
+const panelBytes = (levels: Levels): number => groups(levels) * 4 * columnsOf(levels) + levels.k * rowBytes(levels);
 
 /** Of the list of a row: counts of groups, where rows of weights begin, numbers. */
 function listOf(levels: Levels): { offsets: number; values: number; bytes: number } {
   const offsets = Math.ceil(groups(levels) / 16) * 64;
-  const each = (Math.ceil(levels.k / 16) + 2) * 64;
+  const each = (Math.ceil(levels.k / 16) + 1 + AHEAD / 16) * 64;
   return { offsets, values: offsets + each, bytes: offsets + 2 * each };
 }
 
@@ -140,21 +140,22 @@ const operandsAt: readonly Gpr[] = [r8, r9, r10, r11, r12, r13, r14, r15, rsi, r
 function emitColumns(levels: Levels, epilogue: Epilogue): Uint8Array {
   const a = new Assembler();
   const { n } = levels;
+  const columns = columnsOf(levels);
   const [row, panel] = [rsi, rbx];
   a.mov(rax, rsi);
   a.xor(edx, edx);
   a.div(qword(at(rdi)), argument('panels'));
   a.mov(row, rax);
   a.mov(panel, rdx);
-  const whole = Math.floor(n / COLUMNS);
-  const [last, rest] = [a.label(), n % COLUMNS];
+  const whole = Math.floor(n / columns);
+  const [last, rest] = [a.label(), n % columns];
   if (whole > 0 && rest > 0) {
     a.cmpi(panel, whole);
     a.je(last);
   }
   if (whole > 0) {
-    emitPanel(a, levels, VECTORS);
-    emitStore(a, levels, epilogue, VECTORS, false);
+    emitPanel(a, levels, columns / 16);
+    emitStore(a, levels, epilogue, columns / 16, false);
     a.ret();
   }
   if (rest > 0) {
@@ -170,7 +171,6 @@ function emitColumns(levels: Levels, epilogue: Epilogue): Uint8Array {
 }
 
 const total = (v: number): number => zmm(16 + v);
-const sum = (v: number): number => zmm(8 + v);
 
 /** The totals of the unit's row (rsi) and panel (rbx), scaled. */
 function emitPanel(a: Assembler, levels: Levels, vectors: number): void {
@@ -183,7 +183,10 @@ function emitPanel(a: Assembler, levels: Levels, vectors: number): void {
   a.lea(valuesAt, at(counts), values);
   a.imuli(scalesAt, rbx, panelBytes(levels));
   a.add(scalesAt, at(rdi), argument('weights'));
-  a.lea(weightsAt, at(scalesAt), groups(levels) * 4 * COLUMNS);
+  a.lea(weightsAt, at(scalesAt), groups(levels) * 4 * columnsOf(levels));
+  // Of one group the sums are scaled at the end.
+  const isOne = groups(levels) === 1;
+  const sum = isOne ? total : (v: number): number => zmm(8 + v);
   const isNarrow = bitsOf(levels) === 4;
   if (isNarrow) a.vmovups(table, a.constant(Float32Array.from({ length: 16 }, (_, i) => i - (levels.zero as number))));
   else a.vbroadcastss(zero, a.constant(Float32Array.of(levels.zero as number)));
@@ -195,13 +198,13 @@ function emitPanel(a: Assembler, levels: Levels, vectors: number): void {
   a.mov(rcx, rax);
   a.test(rcx, rcx);
   a.jz(none);
-  for (let v = 0; v < vectors; v++) a.vxorps(sum(v), sum(v), sum(v));
+  for (let v = 0; v < vectors && !isOne; v++) a.vxorps(sum(v), sum(v), sum(v));
   a.align(32);
   a.bind(entry);
   a.mov(eax, dword(offsetsAt), 0);
   a.mov(edx, dword(offsetsAt), 4 * AHEAD);
   a.vbroadcastss(value, at(valuesAt));
-  for (let line = 0; line < rowBytes(levels); line += 64) a.prefetcht0(at(weightsAt, rdx), line);
+  for (let line = 0; line < rowBytes(levels); line += 64) a.prefetcht1(at(weightsAt, rdx), line);
   for (let v = 0; v < vectors; v++) {
     const x = zmm(4 + (v % 4));
     if (!isNarrow) {
@@ -222,19 +225,22 @@ function emitPanel(a: Assembler, levels: Levels, vectors: number): void {
   a.addi(valuesAt, 4);
   a.dec(rcx);
   a.jnz(entry);
-  for (let v = 0; v < vectors; v++) a.vfmadd231ps(total(v), sum(v), at(scalesAt), 64 * v);
+  for (let v = 0; v < vectors; v++) {
+    if (isOne) a.vmulps(sum(v), sum(v), at(scalesAt), 64 * v);
+    else a.vfmadd231ps(total(v), sum(v), at(scalesAt), 64 * v);
+  }
   a.bind(none);
   a.addi(counts, 4);
-  a.addi(scalesAt, 4 * COLUMNS);
+  a.addi(scalesAt, 4 * columnsOf(levels));
   a.dec(left);
   a.jnz(nextGroup);
 }
 
 /** Totals through the epilogue into the result. */
-function emitStore(a: Assembler, { n }: Levels, epilogue: Epilogue, vectors: number, masked: boolean): void {
+function emitStore(a: Assembler, levels: Levels, epilogue: Epilogue, vectors: number, masked: boolean): void {
   const [result, column] = [rax, rcx];
-  a.imuli(column, rbx, 4 * COLUMNS);
-  a.imuli(result, rsi, 4 * n);
+  a.imuli(column, rbx, 4 * columnsOf(levels));
+  a.imuli(result, rsi, 4 * levels.n);
   a.add(result, at(rdi), argument('c'));
   a.add(result, column);
   a.mov(rdx, rsi);
@@ -265,15 +271,16 @@ function* pack(
   const { k, n, group } = levels;
   const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
   const own = rowBytes(levels);
+  const width = columnsOf(levels);
   for (let panel = 0; panel < panels(levels); panel++) {
-    const columns = Math.min(COLUMNS, n - panel * COLUMNS);
+    const columns = Math.min(width, n - panel * width);
     let write = panel * panelBytes(levels);
-    for (let row = 0; row < k; row += group, write += 4 * COLUMNS)
-      for (let i = 0; i < columns; i++) view.setFloat32(write + 4 * i, scale(row, panel * COLUMNS + i), true);
+    for (let row = 0; row < k; row += group, write += 4 * width)
+      for (let i = 0; i < columns; i++) view.setFloat32(write + 4 * i, scale(row, panel * width + i), true);
     for (let row = 0; row < k; row++, write += own) {
-      const read = row * n + panel * COLUMNS;
+      const read = row * n + panel * width;
       for (let i = 0; i < columns; i++) {
-        if (own === COLUMNS) to[write + i] = weights[read + i]!;
+        if (own === width) to[write + i] = weights[read + i]!;
         // Two neighbouring vectors are the halves of sixteen bytes.
         else to[write + 16 * (i >> 5) + (i & 15)]! |= weights[read + i]! << ((i & 16) / 4);
       }
@@ -288,7 +295,7 @@ const emitAll = (levels: Levels, epilogue: Epilogue): readonly Uint8Array[] => [
 ];
 
 export const activeColumns: NativeKernel = {
-  name: 'matmul_f32i_active_1x128__avx512',
+  name: 'matmul_f32i_active_1x256__avx512',
   op: 'DequantizeMatMul',
   domain: ESPALIER,
   requires: ['avx512'],
@@ -308,12 +315,13 @@ export const activeColumns: NativeKernel = {
       macs: DENSITY * rows * n * k,
       bytes: 4 * (rows * (k + n) + operands) + DENSITY * rows * resident,
       resident,
-      widened: DENSITY * WIDENING[bitsOf(levels)] * rows * k * panels(levels) * COLUMNS,
+      widened: DENSITY * WIDENING[bitsOf(levels)] * rows * k * panels(levels) * columnsOf(levels),
       streamed: DENSITY * rows * resident,
     };
   },
   law: ({ widened, streamed }, rates) =>
-    2 * rates['call']! + Math.max(widened! / rates['fma']!, streamed! / rates['bytes']!) / rates['threads']!,
+    2 * rates['call']! +
+    Math.max(widened! / rates['fma']!, streamed! / (SCATTERED * rates['bytes']!)) / rates['threads']!,
   async prepare(call, constants, engine) {
     const levels = levelsOf(call, constants) as Levels;
     const epilogue = rowwise(call, 1) as Epilogue;

@@ -18,7 +18,7 @@ import { columnsLayout, groupsOf, type Levels, levelsOf, paddedDepth, spanLayout
 import { type Place, packPanels, rowParameters, unpacked, writePlanes } from './pack.ts';
 import { planes } from './planes.ts';
 import { type Bricks, emitProduct } from './product.ts';
-import { heightsOf, packedInputs, programOf, rowsOf, sizesOf } from './program.ts';
+import { heightsOf, packedInputs, programOf, readSeconds, rowsOf, sizesOf } from './program.ts';
 
 /** A way to store levels. */
 interface Storage {
@@ -118,7 +118,7 @@ function kernelOf(storage: Storage): NativeKernel {
     law: ({ dots, fixed, resident }, rates) =>
       2 * rates['call']! +
       (FIXING * fixed!) / (rates['dot']! * rates['threads']!) +
-      Math.max(dots! / rates['dot']!, resident! / rates['bytes']!) / rates['threads']!,
+      Math.max(dots! / rates['dot']!, readSeconds(resident, rates)) / rates['threads']!,
     prepare: (call, constants, engine) =>
       prepare(storage, levelsOf(call, constants) as Levels, call, constants, engine),
   };

@@ -1,6 +1,6 @@
 /** The program of a product of few rows: what makes A ready, if anything, then the product. */
 
-import { type Binding, bindShape, type Call, type Constants, sizeOf } from '@espalier/core';
+import { type Binding, bindShape, type Call, type Constants, type Rates, sizeOf } from '@espalier/core';
 import { geometry, partition } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
@@ -66,6 +66,14 @@ export function programOf(few: FewRows, { memory }: Engine): NativeProgram {
     },
   };
 }
+
+/** Matrices of more bytes are taken to lie beyond all caches, which are read so much more slowly. */
+const FAR_BYTES = 1 << 23;
+const FAR = 0.32;
+
+/** Seconds of one thread to read `bytes` of weights. */
+export const readSeconds = (bytes: number, rates: Rates): number =>
+  bytes / (rates['bytes']! * (bytes > FAR_BYTES ? FAR : 1));
 
 /** Numbers of rows that a block may have. */
 export function heightsOf({ outputs }: Call): readonly number[] {

@@ -32,7 +32,7 @@ export function fuseWeights(editor: Editor, node: Node): void {
   const wide = parts.add('DequantizeLinear', inputs, attrs);
   parts.add('MatMul', [node.inputs[0]!, wide], {}, node.outputs[0]!);
   const { name, outputs } = node;
-  const sparse = editor.madeBy(node.inputs[0]!, ...rectifiers) ? { sparse_input: 1 } : {};
+  const sparse = editor.madeBy(node.inputs[0]!, ...thresholds) ? { sparse_input: 1 } : {};
   const spec = {
     ...{ name, op: 'DequantizeMatMul', domain: ESPALIER, outputs },
     ...{ inputs: [node.inputs[0]!, ...inputs], attrs: { ...attrs, ...sparse } },
@@ -40,8 +40,8 @@ export function fuseWeights(editor: Editor, node: Node): void {
   editor.replace([node], [{ ...makeNode(spec), decomposition: parts.nodes }]);
 }
 
-/** What leaves zeros behind. */
-const rectifiers = ['Relu', 'ThresholdedRelu'];
+/** What is there to leave little but zeros behind. */
+const thresholds = ['ThresholdedRelu'];
 
 /** Inputs and attributes of the DequantizeLinear that makes a matrix. */
 function dequantization(
