@@ -2,7 +2,7 @@
 
 import { firstDifference } from '@espalier/conformance';
 import { type AnyBackend, EspalierError, elements, hasCode, type Tensor } from '@espalier/core';
-import { createRuntime, type Session } from '@espalier/runtime';
+import { createRuntime, type Runtime, type Session } from '@espalier/runtime';
 import { type Choices, Source } from './choices.ts';
 import { feedsOf } from './data.ts';
 import { type Case, growCase } from './grow.ts';
@@ -66,7 +66,7 @@ export function describe(choices: Choices): string {
 /** @param change to put bugs into the backend, which must be found */
 export async function judge(choices: Choices, change = (backend: AnyBackend): AnyBackend => backend): Promise<Verdict> {
   const { machine, way, patience, grown } = draw(choices);
-  const { graph, bindings, seed } = grown;
+  const { bindings, seed } = grown;
   const feeds = bindings.map((_, run) => feedsOf(grown, run));
   const wanted: (ReadonlyMap<string, Expected> | undefined)[] = [];
   for (const feed of feeds) wanted.push(await expectedIfAny(grown, feed, machine, seed));
@@ -76,7 +76,7 @@ export async function judge(choices: Choices, change = (backend: AnyBackend): An
   const [backend, ...others] = backends;
   let session: Session | undefined;
   try {
-    session = await createRuntime({ backends: [change(backend!), ...others], profile }).createSession(graph);
+    session = await open(createRuntime({ backends: [change(backend!), ...others], profile }), grown);
     const nodes = session.explain().nodes.filter((node) => node.backend === machine.name);
     const kernels = nodes.map(({ kernel }) => kernel);
     const ran = await runAll(session, feeds, way, patience);
@@ -92,6 +92,18 @@ export async function judge(choices: Choices, change = (backend: AnyBackend): An
     return { failure: `fails: ${error instanceof Error ? error.stack : error}`, kernels: [] };
   } finally {
     await session?.dispose();
+  }
+}
+
+/** A session; where no usual sizes fit, for those of the first run. */
+async function open(runtime: Runtime, { graph, bindings }: Case): Promise<Session> {
+  try {
+    return await runtime.createSession(graph);
+  } catch (error) {
+    if (!hasCode(error, 'BAD_INPUT') || !/say what to expect with/.test((error as Error).message)) throw error;
+    const symbols = new Set(graph.inputs.flatMap(({ shape }) => shape));
+    const dims = Object.fromEntries(Object.entries(bindings[0]!).filter(([name]) => symbols.has(name)));
+    return runtime.createSession(graph, { dims });
   }
 }
 
