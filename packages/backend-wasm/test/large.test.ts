@@ -1,18 +1,10 @@
 /** Calls of many units, blocks and panels against the scalar backend, on two threads. */
 
 import { createJsBackend } from '@espalier/backend-js';
-import {
-  type Attributes,
-  type Call,
-  createEvaluator,
-  dense,
-  type Node,
-  onnxOps,
-  Tensor,
-  type TensorDesc,
-} from '@espalier/core';
+import { type Attributes, createEvaluator, onnxOps, Tensor } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
 import { createWasmBackend, type WasmBackend } from '../src/index.ts';
+import { run } from './run.ts';
 
 const backend = (await createWasmBackend({ threads: 2 })) as WasmBackend;
 const js = createEvaluator(createJsBackend(), onnxOps);
@@ -27,54 +19,6 @@ function floats(dims: readonly number[], zeros = 0): Tensor {
   };
   for (let i = 0; i < data.length; i++) data[i] = next() < zeros ? 0 : 2 * next() - 1;
   return new Tensor('float32', data, dims);
-}
-
-/** What one kernel, found by how its name begins, makes of operands, of which one may be a constant. */
-async function run(
-  kernel: string,
-  node: Node,
-  inputs: readonly Tensor[],
-  output: Tensor,
-  constant?: number,
-): Promise<Float32Array> {
-  const row = backend.kernels.find(({ name }) => name.startsWith(kernel))!;
-  const descOf = ({ type: dtype, dims: shape }: Tensor): TensorDesc => ({ dtype, shape, format: dense });
-  const call: Call = {
-    ...{ node: node.name, op: node.op, domain: node.domain, attrs: node.attrs, epilogue: [] },
-    inputs: inputs.map(descOf),
-    outputs: [descOf(output)],
-  };
-  const constants = inputs.map((tensor, i) => {
-    if (i !== constant) return undefined;
-    const nonzeros = (tensor.data as Float32Array).filter((x) => x !== 0).length;
-    return { tensor, structure: { elements: tensor.size, nonzeros } };
-  });
-  const work = row.work(call, {}, constants);
-  if ('reason' in work) throw new Error(`${work.reason}`);
-  const program = await row.prepare!(call, constants, { features: backend.features });
-  const buffers = [...inputs, output].map((tensor) => {
-    const buffer = backend.alloc(tensor.bytes.byteLength);
-    backend.write(buffer, 0, tensor.bytes);
-    return buffer;
-  });
-  const list = backend.record([
-    {
-      call,
-      kernel,
-      program,
-      inputs: inputs.map((_, i) => (program.packed?.includes(i) ? undefined : i)),
-      outputs: [inputs.length],
-    },
-  ]);
-  await list.run(
-    buffers.map((buffer) => ({ buffer, offset: 0 })),
-    {},
-  );
-  const bytes = await backend.read(buffers.at(-1)!, 0, output.bytes.byteLength);
-  for (const buffer of buffers) backend.free(buffer);
-  list.dispose();
-  program.dispose?.();
-  return new Float32Array(bytes.buffer);
 }
 
 async function same(
@@ -92,13 +36,15 @@ async function same(
   const [wanted] = await js(node, inputs);
   const w = wanted!.data as Float32Array;
   // Not what it is to be.
-  const g = await run(
+  const given = await run(
+    backend,
     kernel,
     node,
     inputs,
     new Tensor('float32', new Float32Array(w.length).fill(1e9), wanted!.dims),
     constant,
   );
+  const g = given.data as Float32Array;
   const scale = w.reduce((most, x) => Math.max(most, Math.abs(x)), 1);
   const wrong = w.findIndex((x, i) => !(Math.abs(x - g[i]!) <= within * scale));
   expect(wrong, `${kernel}: it is ${g[wrong]}, not ${w[wrong]}`).toBe(-1);

@@ -1,6 +1,7 @@
 /** Conversions between dtypes, in lanes of 32 bits, or of 64 where one side has them. */
 
 import { type DType, dtypes } from '@espalier/core';
+import { fromHalf, toHalf } from './half.ts';
 import { type Code, type Pointwise, truth } from './op.ts';
 
 const ints: readonly DType[] = ['int32', 'int16', 'int8', 'uint8', 'bool'];
@@ -10,6 +11,8 @@ const cast =
   (from: DType, to: DType): Code =>
   (v, x) => {
     if (from === to) return x;
+    if (from === 'float16') return fromHalf(v, x);
+    if (to === 'float16') return toHalf(v, x);
     if (to === 'bool')
       return truth(v, from === 'float32' ? v.bin('f32x4_ne', x, 0) : v.bin('i32x4_ne', x, v.bits(0)), 4);
     if (from === 'float32') return v.un(`i32x4_trunc_sat_f32x4_${dtypes[to].kind === 'uint' ? 'u' : 's'}`, x);
@@ -43,6 +46,8 @@ const row = (of: string, T1: readonly DType[], T2: readonly DType[], lane: 4 | 8
 export const castOps = (): readonly Pointwise[] => [
   row('any32_f32', ['float32', ...ints], ['float32'], 4),
   row('any32_s32', ['float32', ...ints], ints, 4),
+  row('f16_f32', ['float16'], ['float32'], 4),
+  row('f32_f16', ['float32'], ['float16'], 4),
   row('s64_s32', ['int64'], ints, 8),
   row('s32_s64', ints, ['int64'], 8),
   row('s64_f32', ['int64'], ['float32'], 8, true),
