@@ -8,7 +8,6 @@ import {
   type Address,
   Assembler,
   at,
-  byte,
   eax,
   type Gpr,
   qword,
@@ -37,6 +36,7 @@ import { MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { emitTileConfiguration, emitTileProduct, TILE_ROWS, TILE_STEPS, tileRegisters } from '../tiles.ts';
 import { emitFinish, type Finish } from './finish.ts';
 import { type DotIsa, elementBytes, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
+import { emitZeroPoint, type ZeroPoint } from './zero-point.ts';
 
 /** The argument block; then, where A are patches, {@link patchWords}; then the row step in bytes of each operand of the epilogue, then for each matrix where everything begins. */
 export const argumentWords = [
@@ -95,7 +95,7 @@ export interface Shape {
   /** Kinds of panels that there are. */
   readonly columns: readonly Columns[];
   /** A counts from a zero point: `given` by an address, and 128 more where its bytes were signed. */
-  readonly aZero: { readonly given: boolean; readonly signed: boolean };
+  readonly aZero: ZeroPoint;
   /** B counts from zero points, and so each row of A brings a term of its own. */
   readonly bZero: boolean;
   readonly finish: Finish;
@@ -511,17 +511,6 @@ class Emission implements Frame {
     const base = rowBases[row >> 2]!;
     return [at(base), at(base, aRow), at(base, aRow, 2), at(base, aRow3)][row & 3]!;
   }
-}
-
-/** The zero point of unsigned rows into eax; its address is in memory at `block`. Changes rax. */
-export function emitZeroPoint(a: Assembler, { given, signed }: Shape['aZero'], block: Address, offset: number): void {
-  if (!given) a.movi(eax, 0);
-  else {
-    a.mov(rax, block, offset);
-    if (signed) a.movsx(eax, byte(rax));
-    else a.movzx(eax, byte(rax));
-  }
-  if (signed) a.addi(eax, 128);
 }
 
 /** Bytes of a row of A of `k` elements in tiles, where it is laid out anew: rows do not evict each other from the first-level cache. */

@@ -27,8 +27,8 @@ import {
   zmm,
 } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
-import { emitZeroPoint, type Shape } from './emit.ts';
 import { type DotIsa, elementBytes, lanesOf, register } from './isa.ts';
+import { emitZeroPoint, type ZeroPoint } from './zero-point.ts';
 
 /** The argument block. */
 export const rowWords = ['from', 'to', 'k', 'pitch', 'terms', 'rows', 'rowsPerUnit', 'aZero'] as const;
@@ -38,7 +38,7 @@ export const rowsPerUnit = (rows: number, k: number, threads: number): number =>
   Math.max(1, Math.min(Math.ceil(rows / (2 * threads)), Math.floor(2 ** 18 / Math.max(1, k))));
 
 /** Entry: args in rdi, unit in rsi. A term is the sum of (a - zero point) along the row. */
-export function emitRows(isa: DotIsa, aZero: Shape['aZero']): Uint8Array {
+export function emitRows(isa: DotIsa, aZero: ZeroPoint): Uint8Array {
   const a = new Assembler();
   const v = new Vectors(a, lanesOf(isa) === 16);
   const argument = (name: (typeof rowWords)[number]): number => 8 * rowWords.indexOf(name);

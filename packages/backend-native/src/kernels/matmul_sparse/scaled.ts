@@ -1,18 +1,19 @@
 /** From exact sums of products of bytes to floats, or levels: less what the zero point of A adds, times both scales. */
 
 import type { Tensor } from '@espalier/core';
-import { at, byte, eax, rax, rcx, rdi, rdx, zmm } from '@espalier/x64';
+import { at, eax, rax, rcx, rdi, rdx, zmm } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { type LevelType, packLevels, storeSomeLevels } from '../levels.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
+import { emitZeroPoint, type ZeroPoint } from '../matmul_int8/zero-point.ts';
 import { argument, type Finish } from './frame.ts';
 import { SIDE } from './square.ts';
 
 export interface Scaling {
   readonly n: number;
   readonly epilogue: Epilogue;
-  readonly aZero: { readonly given: boolean; readonly signed: boolean };
+  readonly aZero: ZeroPoint;
   readonly result: 'float32' | LevelType;
 }
 
@@ -37,13 +38,7 @@ export function scaled({ n, epilogue, aZero, result }: Scaling, pitch: number): 
     pitch,
     bytes: result === 'float32' ? 4 : 1,
     begin(a) {
-      a.movi(eax, 0);
-      if (aZero.given) {
-        a.mov(rdx, at(rdi), argument('aZero'));
-        if (aZero.signed) a.movsx(eax, byte(rdx));
-        else a.movzx(eax, byte(rdx));
-      }
-      if (aZero.signed) a.addi(eax, 128);
+      emitZeroPoint(a, aZero, at(rdi), argument('aZero'));
       a.vpbroadcastd(scale, eax);
       a.mov(rax, at(rdi), argument('columns'));
       a.vpmulld(term, scale, at(rax, rcx, 4));
