@@ -41,7 +41,7 @@ export interface LoadOptions extends BackendSettings {
 
 /**
  * Loads a model and makes it ready to run. ONNX files and TensorFlow.js graph models (`model.json`) are told apart by
- * their bytes.
+ * their bytes. Files must not be written to until the promise settles.
  * @throws EspalierError `NOT_FOUND`, `BAD_FILE`, `BAD_GRAPH`, `UNSUPPORTED` (listing every node that cannot run), `UNSAFE_PATH`, `ABORTED`
  */
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Session> {

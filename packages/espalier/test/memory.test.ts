@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createNativeBackend } from '@espalier/backend-native';
@@ -29,7 +32,7 @@ const ramp = (length: number): Float32Array => Float32Array.from({ length }, (_,
 const node = (op: string, inputs: string[], output: string): Graph['nodes'][number] => ({
   ...{ name: output, op, domain: '', inputs, outputs: [output], attrs: {} },
 });
-const bytes = exportOnnx({
+const graph: Graph = {
   name: 'rows of a table by a matrix',
   inputs: [{ name: 'ids', dtype: 'int64', shape: ['n'] }],
   outputs: ['y'],
@@ -46,7 +49,8 @@ const bytes = exportOnnx({
     ['bias', new Tensor('float32', ramp(16 * SIZE), [16 * SIZE])],
     ['shape', new Tensor('int64', BigInt64Array.of(-1n, 2n * BigInt(SIZE)), [2])],
   ]),
-});
+};
+const bytes = exportOnnx(graph);
 const ids = new Tensor('int64', BigInt64Array.of(3n, 500n), [2]);
 
 const native = createNativeBackend();
@@ -65,6 +69,40 @@ else {
     await settle();
     expect(seen.deref()).toBeUndefined();
     expect((await session.run({ ids })).y!.dims).toEqual([16, 2 * SIZE]);
+  });
+
+  describe('files', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'espalier-'));
+    afterAll(() => rmSync(folder, { recursive: true }));
+    const written = (name: string): string => {
+      const path = join(folder, name);
+      // Outputs that are constants stay as they are.
+      writeFileSync(path, exportOnnx({ ...graph, outputs: ['y', 'table'] }));
+      return path;
+    };
+
+    it('are not read any more once a model is loaded', async () => {
+      const path = written('truncated.onnx');
+      await using session = await load(path, { backends: ['native', 'js'] });
+      // Reading what is mapped there would kill the process.
+      truncateSync(path);
+      await using other = await load(bytes, { backends: ['js'] });
+      const { y, table } = await session.run({ ids });
+      expect(y!.data).toEqual((await other.run({ ids })).y!.data);
+      expect(table!.data).toEqual(ramp(512 * SIZE));
+      if (existsSync('/proc/self/maps')) expect(readFileSync('/proc/self/maps', 'utf8')).not.toContain(path);
+    });
+
+    it('stay readable for who compresses a model and keeps its graph', async () => {
+      let kept: Graph | undefined;
+      const compress = (graph: Graph): Graph => {
+        kept = graph;
+        return graph;
+      };
+      await using session = await load(written('kept.onnx'), { backends: ['native', 'js'], compress });
+      expect(session.inputNames).toEqual(['ids']);
+      expect(kept!.constants.get('table')!.data).toEqual(ramp(512 * SIZE));
+    });
   });
 }
 

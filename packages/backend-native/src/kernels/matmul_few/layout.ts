@@ -10,6 +10,7 @@ import {
   toFloat16,
 } from '@espalier/core';
 import { quantizedSource } from '../matmul/quantized.ts';
+import { remembered } from '../matmul_sparse/common.ts';
 import { COLUMNS } from './frame.ts';
 
 /** Steps along K that lie together, in quads of four to a lane: weights are filled up to whole bricks of them. */
@@ -49,7 +50,7 @@ export function levelsOf(call: Call, constants: Constants): Levels | Rejection {
   if (isRow && !(call.attrs['axis'] !== 1 && call.attrs['axis'] !== -1 && call.attrs['block_size'] === 0))
     return { reason: 'scales differ along rows and columns' };
   const zeros = zero ? (elements(zero) as number[]) : [0];
-  const histogram = histogramOf(b!);
+  const histogram = histogramOf(constants[1]!);
   const all = [...histogram.keys(), ...new Set(zeros)];
   const least = Math.min(...all);
   const span = Math.max(...all) - least;
@@ -64,33 +65,25 @@ export function levelsOf(call: Call, constants: Constants): Levels | Rejection {
   };
 }
 
-const histograms = new WeakMap<Tensor, ReadonlyMap<number, number>>();
-
-/** Which levels there are, and how often; found once. */
-function histogramOf(tensor: Tensor): ReadonlyMap<number, number> {
-  let found = histograms.get(tensor);
-  if (!found) {
-    const { bytes, type, size } = tensor;
-    const bits = type.endsWith('4') ? 4 : 8;
-    const counts = new Uint32Array(256);
-    for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++;
-    const levels = new Map<number, number>();
-    const note = (word: number, count: number): void => {
-      const level = type.startsWith('int') && word >> (bits - 1) ? word - (1 << bits) : word;
-      levels.set(level, (levels.get(level) ?? 0) + count);
-    };
-    for (const [byte, count] of counts.entries()) {
-      if (count === 0) continue;
-      note(byte & (2 ** bits - 1), count);
-      if (bits === 4) note(byte >> 4, count);
-    }
-    // Half of the last byte may be nobody's.
-    if (bits === 4 && size % 2 > 0) note(bytes.at(-1)! >> 4, -1);
-    found = levels;
-    histograms.set(tensor, found);
+/** Which levels there are, and how often. */
+const histogramOf = remembered(({ tensor: { bytes, type, size } }): ReadonlyMap<number, number> => {
+  const bits = type.endsWith('4') ? 4 : 8;
+  const counts = new Uint32Array(256);
+  for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++;
+  const levels = new Map<number, number>();
+  const note = (word: number, count: number): void => {
+    const level = type.startsWith('int') && word >> (bits - 1) ? word - (1 << bits) : word;
+    levels.set(level, (levels.get(level) ?? 0) + count);
+  };
+  for (const [byte, count] of counts.entries()) {
+    if (count === 0) continue;
+    note(byte & (2 ** bits - 1), count);
+    if (bits === 4) note(byte >> 4, count);
   }
-  return found;
-}
+  // Half of the last byte may be nobody's.
+  if (bits === 4 && size % 2 > 0) note(bytes.at(-1)! >> 4, -1);
+  return levels;
+});
 
 const halves = new WeakMap<Tensor, boolean>();
 
