@@ -1,7 +1,7 @@
 /** Functions of float32. */
 
 import type { Call, Constants } from '@espalier/core';
-import { k7, type Vector } from '@espalier/x64';
+import { k7, type Vector, ZERO } from '@espalier/x64';
 import { emitCosine, emitExp, emitLog, emitSigmoid, emitSine, type Vectors } from '../../math/index.ts';
 import { activations } from '../activations.ts';
 import type { Cost } from '../elements.ts';
@@ -144,6 +144,16 @@ export const floatOps: readonly Pointwise[] = [
   op('PRelu', [3, 3], (v, x, [scaled, t], _, [slope]) => {
     v.a.vmulps(scaled!, x, slope!);
     v.select(x, x, v.splat(0), scaled!, x, t!);
+  }),
+  op('ThresholdedRelu', [3, 3], (v, x, [limit], attrs) => {
+    v.fill(limit!, attrs['alpha'] as number);
+    if (v.isWide) {
+      v.a.vcmpps(k7, limit!, x, predicates.Less);
+      v.a.vmovaps(x, x, k7 | ZERO);
+    } else {
+      v.a.vcmpps(limit!, limit!, x, predicates.Less);
+      v.a.vandps(x, x, limit!);
+    }
   }),
   op('Max', [3, 3], extremum('vmaxps'), { folds: true }),
   op('Min', [3, 3], extremum('vminps'), { folds: true }),
