@@ -81,6 +81,9 @@ const cases: readonly Case[] = [
   { x: [1, 70, 1, 1], w: [65, 70, 1, 1] },
   { x: [1, 4, 9, 1], w: [5, 4, 3, 1], attrs: { auto_pad: 'SAME_UPPER', strides: [2, 1] } },
   { x: [1, 4, 10, 13], w: [5, 4, 4, 4], attrs: { auto_pad: 'SAME_LOWER', strides: [3, 3] } },
+  // Blocks that see more than they have.
+  { x: [1, 3, 9, 600], w: [5, 3, 3, 3], attrs: { pads: [1, 1, 1, 1] }, pattern: 'half' },
+  { x: [2, 24, 40, 41], w: [48, 2, 5, 5], attrs: { group: 12, pads: [2, 2, 2, 2] }, pattern: 'half' },
   // Kernels that see more padding than image.
   { x: [1, 9, 2, 3], w: [7, 9, 5, 5], attrs: { pads: [4, 4, 4, 4] } },
   { x: [1, 9, 3, 2], w: [7, 9, 3, 3], attrs: { pads: [5, 6, 7, 8], strides: [2, 2] } },
