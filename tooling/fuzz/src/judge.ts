@@ -107,7 +107,7 @@ async function open(runtime: Runtime, { graph, bindings }: Case): Promise<Sessio
   }
 }
 
-/** Undefined where the scalar backend refuses the case, or its results leave the range of numbers. */
+/** Undefined where the scalar backend refuses the case, its results leave the range of numbers, or are not decided. */
 async function expectedIfAny(
   { graph }: Case,
   feeds: Feeds,
@@ -116,7 +116,7 @@ async function expectedIfAny(
 ): Promise<ReadonlyMap<string, Expected> | undefined> {
   try {
     const expected = await expectedOf(graph, feeds, precision, seed);
-    return [...expected.values()].every(isInRange) ? expected : undefined;
+    return expected && [...expected.values()].every(isInRange) ? expected : undefined;
   } catch (error) {
     if (error instanceof EspalierError) return undefined;
     throw error;

@@ -1,5 +1,5 @@
 import { startEngine } from '@espalier/backend-native';
-import type { AnyBackend, Graph } from '@espalier/core';
+import { type AnyBackend, type Graph, Tensor } from '@espalier/core';
 import { describe, expect, it } from 'vitest';
 import { type Choices, randomChoices, randomNumbers, Source, shrink } from '../src/choices.ts';
 import { floats } from '../src/data.ts';
@@ -51,7 +51,7 @@ describe('bounds', () => {
   };
   const feeds = new Map([['x', floats([3, 64], random)]]);
   const sharesOf = async (precision: Precision): Promise<number[]> => {
-    const expected = await expectedOf(graph, feeds, precision, 1);
+    const expected = (await expectedOf(graph, feeds, precision, 1))!;
     expect(expected.get('most')!.slack?.some((each) => each > 0) ?? false).toBe(false);
     const { tensor, slack } = expected.get('gelu')!;
     const peak = (tensor.data as Float32Array).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
@@ -62,6 +62,19 @@ describe('bounds', () => {
     const shares = await sharesOf('float32');
     expect(Math.min(...shares)).toBeGreaterThan(1e-7);
     expect(Math.max(...shares)).toBeLessThan(1e-3);
+  });
+
+  it('are none where errors decide where the largest element is', async () => {
+    const two = new Tensor('int64', [3n, 2n], [2]);
+    const constants = new Map([
+      ['w', floats([64, 1], random)],
+      ['two', two],
+    ]);
+    const node = { name: 't', op: 'Expand', domain: '', inputs: ['product', 'two'], outputs: ['wide'], attrs: {} };
+    const noisy = { name: 'n', op: 'Tanh', domain: '', inputs: ['wide'], outputs: ['noisy'], attrs: {} };
+    const most = { ...graph.nodes[2]!, inputs: ['noisy'] };
+    const nodes = [graph.nodes[0]!, node, noisy, most];
+    expect(await expectedOf({ ...graph, constants, outputs: ['most'], nodes }, feeds, 'float32', 1)).toBeUndefined();
   });
 
   it('are wider where operands may be bfloat16', async () => {
