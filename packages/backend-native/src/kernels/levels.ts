@@ -130,6 +130,20 @@ export function storeLevels(v: Vectors, address: Address, offset: number, low: V
   else v.a.vmovq(address, offset, low);
 }
 
+/** The same of its first `count` elements. Changes `low`. */
+export function storeFewLevels({ a }: Vectors, address: Address, offset: number, low: Vector, count: number): void {
+  let stored = 0;
+  for (const piece of [8, 4, 2, 1]) {
+    if (stored + piece > count) continue;
+    if (piece === 8) a.vmovq(address, offset + stored, low);
+    else if (piece === 4) a.vmovd(address, offset + stored, low);
+    else if (piece === 2) a.vpextrw(address, offset + stored, low, 0);
+    else a.vpextrb(address, offset + stored, low, 0);
+    stored += piece;
+    if (stored < count) a.vpalignr(low, low, low, piece);
+  }
+}
+
 /** The same of its first elements: those of k1 where wide, else as many as `count` says (1 to 8), which with `word` and `pointer` changes. */
 export function storeSomeLevels(v: Vectors, pointer: Gpr, offset: number, low: Vector, count: Gpr, word: Gpr): void {
   const { a } = v;

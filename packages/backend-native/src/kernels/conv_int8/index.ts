@@ -26,7 +26,7 @@ import { addressOf, tensorBytes } from '../elements.ts';
 import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';
 import { emitProduct, panelKinds, rowBytes, threadBytes } from '../matmul_int8/emit.ts';
 import { type Finish, resultBytes } from '../matmul_int8/finish.ts';
-import { amx, avx2widened, avx512vnni, type DotIsa, panelColumns, vnni256 } from '../matmul_int8/isa.ts';
+import { amx, avx2widened, avx512vnni, type DotIsa, lanesOf, panelColumns, vnni256 } from '../matmul_int8/isa.ts';
 import { hasZeroPoints, type Matrix, packConstant, packing } from '../matmul_int8/pack.ts';
 import {
   blockHeights,
@@ -36,6 +36,7 @@ import {
   paceOf,
   productArgs,
   scaledFuses,
+  tiledColumns,
 } from '../matmul_int8/program.ts';
 import { MOST_TAPS, reorderColumns } from './depthwise.ts';
 import { type Patches, patchWords, patchWordsOf, rowElements } from './patches.ts';
@@ -89,7 +90,7 @@ function wholeOf(constants: Constants): Matrix {
 const GATHERED = 0.4;
 const LINE = 60;
 /** What a step of a channel by itself takes, likewise. */
-const CHANNEL = 3;
+const CHANNEL = 4;
 
 function kernel(form: Form, isa: DotIsa): NativeKernel {
   return {
@@ -110,7 +111,8 @@ function work(form: Form, isa: DotIsa, call: Call, at: Binding, constants: Const
   const { kernel } = plan.conv;
   const { count, k, n } = matricesOf(form, plan.conv);
   const rows = sizeOf(bindShape(call.outputs[0]!.shape, at).slice(0, -1));
-  const { columns, steps, bytes: resident } = packing(isa, k, n);
+  const { steps, bytes: resident } = packing(isa, k, n);
+  const columns = tiledColumns(isa, n);
   const perElement = finishCost(plan.epilogue) + (form === 'channels' ? CHANNEL * steps : 0);
   const gathered = GATHERED * rowElements(patchesOf(form, plan.conv)) + LINE * kernel[0]! * kernel[1]!;
   return {
@@ -162,6 +164,7 @@ async function prepare(
       ? { channelTaps: conv.taps, rows: [isa.rows] }
       : { rows: blockHeights(isa, known && rowsOf(filters, known).m) }),
     columns: panelKinds(isa, n),
+    tail: n % lanesOf(isa),
   });
   const parts = packing(isa, k, n);
   const packed: NativeBuffer[] = [];

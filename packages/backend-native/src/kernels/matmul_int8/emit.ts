@@ -85,8 +85,8 @@ const tileBytes = (isa: DotIsa): number => isa.rows * panelColumns(isa) * 4;
 /** Bytes of scratch memory that each thread needs. */
 export const threadBytes = (isa: DotIsa): number => tileBytes(isa) + LOCAL_BYTES;
 
-/** Columns that a panel may have: all, or the first vector's, or all of the first vector's and some of the second's. */
-export type Columns = 'full' | 'first' | 'second';
+/** Columns that a panel may have: all, or all of the first vector's, or some of these, or all of these and some of the second's. */
+export type Columns = 'full' | 'one' | 'first' | 'second';
 
 export interface Shape {
   readonly isa: DotIsa;
@@ -94,6 +94,8 @@ export interface Shape {
   readonly rows: readonly number[];
   /** Kinds of panels that there are. */
   readonly columns: readonly Columns[];
+  /** Columns of the last vector where it is not full, if they are known. */
+  readonly tail?: number;
   /** A counts from a zero point: `given` by an address, and 128 more where its bytes were signed. */
   readonly aZero: ZeroPoint;
   /** B counts from zero points, and so each row of A brings a term of its own. */
@@ -109,7 +111,7 @@ export interface Shape {
 export function panelKinds(isa: DotIsa, n: number | undefined): readonly Columns[] {
   if (n === undefined) return ['full', 'first', 'second'];
   const rest = n % panelColumns(isa);
-  const last: Columns = rest > lanesOf(isa) ? 'second' : 'first';
+  const last: Columns = rest > lanesOf(isa) ? 'second' : rest === lanesOf(isa) ? 'one' : 'first';
   return [...(n >= panelColumns(isa) || n === 0 ? ['full' as const] : []), ...(rest > 0 ? [last] : [])];
 }
 
@@ -234,8 +236,8 @@ class Emission implements Frame {
   /** All blocks of a panel; rcx says how many columns it has. */
   private panel(columns: Columns): void {
     const { a, isa, shape } = this;
-    const masked = columns !== 'full';
-    const vectors = columns === 'first' ? 1 : 2;
+    const masked = columns === 'first' || columns === 'second';
+    const vectors = columns === 'first' || columns === 'one' ? 1 : 2;
     if (masked) {
       if (vectors === 2) a.subi(rcx, lanesOf(isa));
       a.mov(thread, this.local('tail'), rcx);
@@ -262,7 +264,7 @@ class Emission implements Frame {
       a.mov(rcx, thread, this.local('tail'));
       isa.floats.setMask(a);
     }
-    emitFinish(a, isa, shape.finish, this, vectors, masked);
+    emitFinish(a, isa, shape.finish, this, vectors, masked, shape.tail);
     this.loops.next('block', 'blockEnd', nextBlock);
   }
 

@@ -27,6 +27,7 @@ import {
   loadZeroPoint,
   packLevels,
   packUnrounded,
+  storeFewLevels,
   storeLevels,
   storeSomeLevels,
 } from '../levels.ts';
@@ -59,6 +60,7 @@ export const resultBytes = ({ result }: Finish): number => (result === 'int32' |
 /**
  * The tile of the frame, whose sums are at rbx row by row; rbp points to the panel's parameters: a vector of the sums of columns, and one
  * of the scales behind those of all columns. `masked`: the last vector of a row is one of `tail` columns, which the mask says too.
+ * @param tail as a number, where it is known
  */
 export function emitFinish(
   a: Assembler,
@@ -67,6 +69,7 @@ export function emitFinish(
   frame: Frame,
   vectors: number,
   masked: boolean,
+  tail?: number,
 ): void {
   const { scaling, epilogue, result } = finish;
   const { floats } = isa;
@@ -119,6 +122,7 @@ export function emitFinish(
     else {
       const low = packedZero === undefined ? packLevels(v, x[i]!, result, t) : packUnrounded(v, x[i]!, packedZero);
       if (!isLast) storeLevels(v, at(resultAt), i * lanesOf(isa), low);
+      else if (tail !== undefined) storeFewLevels(v, at(resultAt), i * lanesOf(isa), low, tail);
       else {
         const kept = [resultAt, sumsAt, rowsLeft];
         for (const each of kept) a.push(each);

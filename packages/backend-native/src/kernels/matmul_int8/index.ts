@@ -26,7 +26,7 @@ import type { LevelType } from '../levels.ts';
 import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';
 import { emitProduct, panelKinds, rowBytes, threadBytes } from './emit.ts';
 import { type Finish, resultBytes } from './finish.ts';
-import { amx, avx2widened, avx512vnni, type DotIsa, panelColumns, vnni256 } from './isa.ts';
+import { amx, avx2widened, avx512vnni, type DotIsa, lanesOf, panelColumns, vnni256 } from './isa.ts';
 import {
   emitPack,
   hasZeroPoints,
@@ -37,7 +37,16 @@ import {
   packConstant,
   packing,
 } from './pack.ts';
-import { blockHeights, finishCost, knownShapes, lawOf, paceOf, productArgs, scaledFuses } from './program.ts';
+import {
+  blockHeights,
+  finishCost,
+  knownShapes,
+  lawOf,
+  paceOf,
+  productArgs,
+  scaledFuses,
+  tiledColumns,
+} from './program.ts';
 import { emitRows, rowsPerUnit, rowWords } from './rows.ts';
 
 /** An op, and where its operands are among the inputs. */
@@ -114,7 +123,8 @@ function work(isa: DotIsa, op: Op, packed: boolean, call: Call, at: Binding, con
     (sum, desc) => sum + (desc ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
     0,
   );
-  const { columns, bytes: resident } = packing(isa, k, n);
+  const { bytes: resident } = packing(isa, k, n);
+  const columns = tiledColumns(isa, n);
   const elements = (index: number): number => sizeOf(bindShape(call.inputs[index]!.shape, at));
   return {
     macs: rows * n * k,
@@ -200,7 +210,8 @@ async function prepare(
     bZero ||
     isa.depth === 2 ||
     typeof kDim !== 'number' ||
-    rowBytes(isa, kDim) !== kDim;
+    kDim % isa.depth !== 0 ||
+    (kDim % 64 === 0 && rowBytes(isa, kDim) !== kDim);
   const finish: Finish = { scaling: op.scaling, epilogue, result: resultType(op, call, epilogue) };
   const packShape: PackShape = {
     isSigned: b.dtype === 'int8',
@@ -213,6 +224,7 @@ async function prepare(
     ...{ isa, aZero, bZero, finish },
     rows: blockHeights(isa, known && geometry(known[0]!, known[1]!, known[2]!, known.slice(3)).m),
     columns: panelKinds(isa, typeof nDim === 'number' ? nDim : undefined),
+    ...(typeof nDim === 'number' ? { tail: nDim % lanesOf(isa) } : {}),
   });
   const rows = laysOut ? sharedCode(engine.addon, emitRows, isa, aZero) : undefined;
   const packing = matrix ? undefined : sharedCode(engine.addon, emitPack, isa, packShape);

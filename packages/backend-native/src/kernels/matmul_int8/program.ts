@@ -6,7 +6,7 @@ import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
 import { argumentWords, threadBytes } from './emit.ts';
 import type { Finish } from './finish.ts';
-import type { DotIsa } from './isa.ts';
+import { type DotIsa, lanesOf, panelColumns } from './isa.ts';
 import type { Packing } from './pack.ts';
 
 /** What can be done to scaled sums before they are stored. */
@@ -17,10 +17,10 @@ const EFFICIENCY = 0.96;
 /** Multiply-adds by tiles for each by vectors in the same time, about: units are as much larger. */
 const TILE_PACE = 6;
 /** What an element takes beside its sum, in multiply-adds of float32: in every case, and by step of the epilogue where it is not {@link OTHER_STEP}. */
-const FINISH = 5;
+const FINISH = 3;
 const steps: Readonly<Partial<Record<EpilogueOp, number>>> = {
-  ...{ Add: 1.5, Sub: 1.5, Mul: 1.5, Div: 8, Relu: 1.5, Clip: 3, LeakyRelu: 4 },
-  ...{ QuantizeLinear: 3.5, DequantizeLinear: 2, DequantizeAdd: 4.5, Gelu: 14 },
+  ...{ Add: 1, Sub: 1, Mul: 1, Div: 8, Relu: 1.5, Clip: 3, LeakyRelu: 4 },
+  ...{ QuantizeLinear: 3, DequantizeLinear: 2, DequantizeAdd: 4.5, Gelu: 14 },
 };
 const OTHER_STEP = 16;
 
@@ -36,6 +36,12 @@ export const lawOf =
     // Tiles are so fast that they wait for memory rather than hide it.
     return rates['call']! + (isa.tileSteps === undefined ? Math.max(product, streamed) : product + streamed);
   };
+
+/** Columns that tiles of `n` compute, those that fill up the last vector, or the last panel of tiles, included. */
+export function tiledColumns(isa: DotIsa, n: number): number {
+  const width = isa.tileSteps === undefined ? lanesOf(isa) : panelColumns(isa);
+  return Math.ceil(n / width) * width;
+}
 
 /** Steps along K as units are measured in. */
 export const paceOf = (isa: DotIsa, { steps }: Packing): number =>
