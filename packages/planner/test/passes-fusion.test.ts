@@ -331,6 +331,17 @@ describe('fuse-skip-layer-normalization', () => {
   const add = node('Add', 'x skip', 'sum');
   const norm = node('LayerNormalization', 'sum scale bias', 'y', { epsilon: 1e-6 });
 
+  it('leaves what broadcasts alone', async () => {
+    for (const shape of [
+      ['seq', 6],
+      ['more', 'batch', 'seq', 6],
+      ['batch', 1, 6],
+    ])
+      await expectUntouched(graph([x, input('skip', shape)], 'y', [add, norm], constants), [
+        fuseSkipLayerNormalization,
+      ]);
+  });
+
   it('joins a residual and its normalisation, and gives the sum where it is needed', async () => {
     const alone = await expectRewrite(
       graph([x, skip], 'y', [add, norm], constants),

@@ -1,7 +1,7 @@
 /** A residual connection and the normalisation behind it read and write the same rows: one node for both. */
 
 import { ESPALIER, type Node } from '@espalier/core';
-import { Editor, isPlain } from '../rewrite/editor.ts';
+import { Editor, isPlain, sameShape } from '../rewrite/editor.ts';
 import { makeFused } from '../rewrite/fused.ts';
 import type { Pass } from './pass.ts';
 
@@ -22,6 +22,8 @@ function fuse(editor: Editor, node: Node): void {
   if (!add || node.outputs.slice(1).some((name) => name !== '') || (node.attrs['stash_type'] ?? 1) !== 1) return;
   const [x, skip] = add.inputs;
   if (x === skip || [x, skip].some((name) => editor.constant(name))) return;
+  // Both are read row by row.
+  if ([x, skip].some((name) => !sameShape(editor.shape(name!), editor.shape(sum!)))) return;
   // What is not constant could depend on the sum, which the fused node makes.
   if ([scale, bias].some((name) => name && !editor.constant(name))) return;
   const isSumNeeded = editor.onlyReader(sum!) !== node;
