@@ -264,7 +264,8 @@ const dequantized: Tolerance = async (evaluated) => {
       : tensor,
   );
   const [a] = inputs;
-  const wide = { ...node, op: 'DequantizeLinear', domain: '', inputs: node.inputs.slice(1, 4) };
+  const { sparse_input: _, ...attrs } = node.attrs;
+  const wide = { ...node, op: 'DequantizeLinear', domain: '', inputs: node.inputs.slice(1, 4), attrs };
   const [b] = await evaluate(wide, inputs.slice(1, 4));
   const product = { ...node, op: 'MatMul', domain: '', inputs: ['a', 'b'], attrs: {} };
   return sums(() => a!.dims.at(-1)! * 2)({ ...evaluated, node: product, inputs: [largest(a!), b] });
@@ -324,8 +325,9 @@ const dequantizeMatMul: OpCases = {
         axis: fc.constantFrom(0, 1, -1),
         block: fc.constantFrom(2, 16, 32),
         zero: fc.boolean(),
+        isSparse: fc.boolean(),
       })
-      .map(({ M, K, N, stack, isStack, how, axis, block, zero }): Case => {
+      .map(({ M, K, N, stack, isStack, how, axis, block, zero, isSparse }): Case => {
         const weight = ['K', 'N'];
         const at = axis === -1 ? 1 : axis;
         const blocks = weight.map((d, i) => (i === at ? dim.ceilDiv(d, block) : d));
@@ -337,7 +339,7 @@ const dequantizeMatMul: OpCases = {
             { shape: granularity, values: scales },
             zero ? { shape: granularity, values: uniform(-8, 15) } : undefined,
           ]),
-          attrs: { axis, ...(how === 'block' ? { block_size: block } : {}) },
+          attrs: { axis, ...(how === 'block' ? { block_size: block } : {}), ...(isSparse ? { sparse_input: 1 } : {}) },
           sizes: { M, K, N, ...(isStack ? { stack } : {}) },
         };
       }),
