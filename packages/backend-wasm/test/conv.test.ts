@@ -2,4 +2,4 @@
 
 import { testFamily } from './rows.ts';
 
-await testFamily('conv', 6);
+await testFamily('conv', 2);

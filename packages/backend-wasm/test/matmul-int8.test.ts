@@ -2,4 +2,4 @@
 
 import { testFamily } from './rows.ts';
 
-await testFamily('bytes', 10);
+await testFamily('bytes', 5);
