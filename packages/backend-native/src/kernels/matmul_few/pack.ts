@@ -80,7 +80,36 @@ export interface Place {
 }
 
 /** Writes the bricks of a span, all weights stored. */
-export function writePlanes({ n, bits }: Levels, weights: Uint8Array, to: Uint8Array) {
+export function writePlanes(levels: Levels, weights: Uint8Array, to: Uint8Array) {
+  return levels.bits === 8 ? writeBytes(levels, weights, to) : writeBits(levels, weights, to);
+}
+
+/** A lane of a brick of bytes is a quad of steps of a column. */
+function writeBytes({ n }: Levels, weights: Uint8Array, to: Uint8Array) {
+  const lanes = new Uint32Array(to.buffer, to.byteOffset, Math.floor(to.byteLength / 4));
+  return (at: number, { first, steps, column, columns }: Place): number => {
+    let lane = at / 4;
+    for (let step = 0; step < steps; step += 4, lane += LINE / 4) {
+      const from = (first + step) * n + column;
+      const rows = Math.min(4, steps - step);
+      if (rows === 4)
+        for (let i = 0; i < columns; i++) {
+          const read = from + i;
+          lanes[lane + i] =
+            weights[read]! |
+            (weights[read + n]! << 8) |
+            (weights[read + 2 * n]! << 16) |
+            (weights[read + 3 * n]! << 24);
+        }
+      else
+        for (let row = 0; row < rows; row++)
+          for (let i = 0; i < columns; i++) lanes[lane + i]! |= weights[from + row * n + i]! << (8 * row);
+    }
+    return padded(steps) * COLUMNS;
+  };
+}
+
+function writeBits({ n, bits }: Levels, weights: Uint8Array, to: Uint8Array) {
   const low = bits === 3 ? 2 : bits;
   const mask = (1 << low) - 1;
   const perLine = 8 / low;
