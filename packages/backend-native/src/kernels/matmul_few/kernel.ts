@@ -36,6 +36,8 @@ interface Storage {
   /** What decoding a vector of 64 weights takes, in products of vectors. */
   decoding(levels: Levels): number;
   bricks(levels: Levels): Bricks;
+  /** Whether it writes bytes of the tensor, and not levels. */
+  takesBytes(levels: Levels): boolean;
   write(levels: Levels, weights: Uint8Array, to: Uint8Array): (at: number, place: Place) => number;
 }
 
@@ -52,6 +54,7 @@ const allStored: Storage = {
   ...{ overread: 0, hasTable: false },
   decoding: ({ bits }) => PLANES[bits],
   bricks: (levels) => planes(levels, packedBytes(allStored, levels) / panelsOf(levels)),
+  takesBytes: ({ bits }) => bits === 8,
   write: writePlanes,
 };
 
@@ -70,6 +73,7 @@ const nonzerosStored: Storage = {
   ...{ overread: OVERREAD, hasTable: true },
   decoding: (levels) => (storedBits(levels) === 8 ? 2.5 : 3.5),
   bricks: bitmask,
+  takesBytes: () => false,
   write: writeBitmask,
 };
 
@@ -138,7 +142,8 @@ async function prepare(
   const tableBytes = storage.hasTable ? Math.ceil(panelsOf(levels) / 8) * 64 : 0;
   const weights = engine.memory.allocLasting(tableBytes + packedBytes(storage, levels) + storage.overread);
   const panels = weights.view.subarray(tableBytes);
-  const elements = await runGenerator(unpacked(constants[1]!.tensor, least), slicer);
+  const { tensor } = constants[1]!;
+  const elements = storage.takesBytes(levels) ? tensor.bytes : await runGenerator(unpacked(tensor, least), slicer);
   const starts = await runGenerator(
     packPanels(levels, matrix, panels, storage.write(levels, elements, panels)),
     slicer,

@@ -2,6 +2,7 @@
 
 import {
   type Call,
+  type Constant,
   type Constants,
   elements,
   float16Values,
@@ -21,7 +22,7 @@ export const SPAN = 4 * BRICK;
 /** Bytes of a vector of 64 weights, once they are bytes. */
 export const LINE = 64;
 
-/** What stands for a matrix of [k, n]: levels from `least` on in as few bits as there are, less a zero point, times a scale. */
+/** What stands for a matrix of [k, n]: levels from `least` on in as few bits as there are, less a zero point, times a scale. Of eight bits the least is the type's. */
 export interface Levels {
   readonly k: number;
   readonly n: number;
@@ -50,23 +51,54 @@ export function levelsOf(call: Call, constants: Constants): Levels | Rejection {
   if (isRow && !(call.attrs['axis'] !== 1 && call.attrs['axis'] !== -1 && call.attrs['block_size'] === 0))
     return { reason: 'scales differ along rows and columns' };
   const zeros = zero ? (elements(zero) as number[]) : [0];
-  const histogram = histogramOf(constants[1]!);
-  const all = [...histogram.keys(), ...new Set(zeros)];
-  const least = Math.min(...all);
-  const span = Math.max(...all) - least;
+  const { least, span, counts } = valuesOf(constants[1]!, zeros);
   const scales = isRow ? 'row' : group < k ? 'group' : 'column';
   return {
     ...{ k, n: b!.dims[1]!, least, scales },
     bits: span < 4 ? 2 : span < 8 ? 3 : span < 16 ? 4 : 8,
     group: isRow ? k : group,
-    nonzeros: b!.size - (histogram.get(zeros[0]!) ?? 0),
+    nonzeros: b!.size - (counts?.get(zeros[0]!) ?? 0),
     zero: zeros.every((z) => z === zeros[0]) ? zeros[0]! - least : 'many',
     isHalf: scales === 'group' && isHalf(scale!),
   };
 }
 
+interface Values {
+  readonly least: number;
+  readonly span: number;
+  readonly counts?: ReadonlyMap<number, number>;
+}
+
+/** The least level, how far it is to the greatest, and how often there is which; not counted where a sample says that there are many. */
+function valuesOf(weights: Constant, zeros: readonly number[]): Values {
+  const { type } = weights.tensor;
+  const whole = { least: type === 'int8' ? -128 : 0, span: 255 };
+  if (!type.endsWith('4') && areMany(weights)) return whole;
+  const counts = histogramOf(weights);
+  const all = [...counts.keys(), ...new Set(zeros)];
+  const least = Math.min(...all);
+  const span = Math.max(...all) - least;
+  return span < 16 ? { least, span, counts } : { ...whole, counts };
+}
+
+/** Bytes of a sample, and how often one of them may be there. */
+const SAMPLE = 4093;
+const MOST_OFTEN = 0.1;
+
+/** Whether a sample of bytes takes all eight bits, and none of them is frequent. */
+const areMany = remembered(({ tensor: { bytes, type } }): boolean => {
+  if (bytes.length < 4 * SAMPLE) return false;
+  const step = Math.floor(bytes.length / SAMPLE);
+  const sample = Uint8Array.from({ length: SAMPLE }, (_, i) => bytes[i * step]!);
+  const levels = levelCounts(type, sample, SAMPLE);
+  const all = [...levels.keys()];
+  return Math.max(...all) - Math.min(...all) > 16 && Math.max(...levels.values()) < MOST_OFTEN * SAMPLE;
+});
+
 /** Which levels there are, and how often. */
-const histogramOf = remembered(({ tensor: { bytes, type, size } }): ReadonlyMap<number, number> => {
+const histogramOf = remembered(({ tensor: { bytes, type, size } }) => levelCounts(type, bytes, size));
+
+function levelCounts(type: string, bytes: Uint8Array, size: number): ReadonlyMap<number, number> {
   const bits = type.endsWith('4') ? 4 : 8;
   const counts = new Uint32Array(256);
   for (let i = 0; i < bytes.length; i++) counts[bytes[i]!]!++;
@@ -83,7 +115,7 @@ const histogramOf = remembered(({ tensor: { bytes, type, size } }): ReadonlyMap<
   // Half of the last byte may be nobody's.
   if (bits === 4 && size % 2 > 0) note(bytes.at(-1)! >> 4, -1);
   return levels;
-});
+}
 
 const halves = new WeakMap<Tensor, boolean>();
 

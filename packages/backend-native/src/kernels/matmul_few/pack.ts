@@ -79,13 +79,14 @@ export interface Place {
   readonly columns: number;
 }
 
-/** Writes the bricks of a span, all weights stored. */
+/** Writes the bricks of a span, all weights stored; those of eight bits as they are in the tensor, of others their levels. */
 export function writePlanes(levels: Levels, weights: Uint8Array, to: Uint8Array) {
   return levels.bits === 8 ? writeBytes(levels, weights, to) : writeBits(levels, weights, to);
 }
 
 /** A lane of a brick of bytes is a quad of steps of a column. */
-function writeBytes({ n }: Levels, weights: Uint8Array, to: Uint8Array) {
+function writeBytes({ n, least }: Levels, weights: Uint8Array, to: Uint8Array) {
+  const signs = least < 0 ? 0x80 : 0;
   const lanes = new Uint32Array(to.buffer, to.byteOffset, Math.floor(to.byteLength / 4));
   return (at: number, { first, steps, column, columns }: Place): number => {
     let lane = at / 4;
@@ -95,15 +96,16 @@ function writeBytes({ n }: Levels, weights: Uint8Array, to: Uint8Array) {
       if (rows === 4)
         for (let i = 0; i < columns; i++) {
           const read = from + i;
-          lanes[lane + i] =
+          const quad =
             weights[read]! |
             (weights[read + n]! << 8) |
             (weights[read + 2 * n]! << 16) |
             (weights[read + 3 * n]! << 24);
+          lanes[lane + i] = quad ^ (signs * 0x01010101);
         }
       else
         for (let row = 0; row < rows; row++)
-          for (let i = 0; i < columns; i++) lanes[lane + i]! |= weights[from + row * n + i]! << (8 * row);
+          for (let i = 0; i < columns; i++) lanes[lane + i]! |= (weights[from + row * n + i]! ^ signs) << (8 * row);
     }
     return padded(steps) * COLUMNS;
   };
