@@ -11,6 +11,7 @@ import {
   type Evaluate,
   formatType,
   type Graph,
+  hasCode,
   InferenceMemo,
   type Inferred,
   type InferredSubgraph,
@@ -145,8 +146,14 @@ export async function planGraph(graph: Graph, options: PlanOptions): Promise<Pla
   );
   if (optional.length === 0) return planned;
   const without = { ...options, disable: [...(options.disable ?? []), ...optional] };
-  const other = await planRewritten(graph, without, memo);
-  return other.plan.seconds < planned.plan.seconds ? other : planned;
+  try {
+    const other = await planRewritten(graph, without, memo);
+    return other.plan.seconds < planned.plan.seconds ? other : planned;
+  } catch (error) {
+    // What nobody can run as it is written is run as it was rewritten.
+    if (hasCode(error, 'UNSUPPORTED')) return planned;
+    throw error;
+  }
 }
 
 /** Plans what passes make of a graph. */
