@@ -30,8 +30,8 @@ const FLOOR = 1 / 8;
 const ROUNDING = 2 ** -23;
 const NARROW_ROUNDING = 2 * 2 ** -9;
 const products = new Set(['MatMul', 'Gemm', 'Conv']);
-/** Ops that give a place out of many: where errors decide between places, the pairs do not show all that may come of it. */
-const selections = new Set(['ArgMax', 'ArgMin', 'TopK']);
+/** Ops that give a place out of many, or a whole number: where errors decide between them, the pairs do not show all that may come of it. */
+const selections = new Set(['ArgMax', 'ArgMin', 'TopK', 'Cast']);
 
 const evaluate = createEvaluator(createJsBackend(), onnxOps);
 const tolerances = new Map(opCases.map(({ domain = '', op, tolerance }) => [opKey(domain, op), tolerance]));
@@ -40,7 +40,7 @@ const tolerances = new Map(opCases.map(({ domain = '', op, tolerance }) => [opKe
 type Ensemble = readonly Tensor[];
 
 /**
- * Undefined where errors decide which place an element has.
+ * Undefined where errors decide which place an element has, or which whole number it is.
  * @param feeds by the names of inputs
  * @throws EspalierError where the scalar backend cannot compute the graph
  */
@@ -71,7 +71,7 @@ export async function expectedOf(
       precision,
       random,
     );
-    if (selections.has(node.op) && !isDecided(results.at(-1)!)) return undefined;
+    if (selections.has(node.op) && isWhole(results.at(-1)!) && !isDecided(results.at(-1)!)) return undefined;
     for (const [i, name] of node.outputs.entries()) values.set(name, results[i]!);
   }
   return new Map(outputs.map((name) => [name, boundOf(values.get(name)!)]));
@@ -106,6 +106,8 @@ async function ensembleOf(
     ),
   );
 }
+
+const isWhole = ([tensor]: Ensemble): boolean => dtypes[tensor!.type].kind !== 'float';
 
 /** True where all computations give the same. */
 const isDecided = ([places, ...others]: Ensemble): boolean =>
