@@ -40,6 +40,7 @@ describe('write-transposed-convolutions', () => {
 
   it('is left where it gives nothing', async () => {
     await expectUntouched(transposed([1, 1, 1], [1, 1, 2], { pads: [1, 1] }), [writeTransposedConvolutions]);
+    await expectUntouched(transposed([1, 1, 'n'], [1, 1, 2], { pads: [1, 1] }), [writeTransposedConvolutions]);
   });
 
   it('gives the same for all kinds of windows', async () => {

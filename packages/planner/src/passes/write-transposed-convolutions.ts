@@ -45,8 +45,8 @@ function axisOf(size: Dim, taps: number, stride: number, dilation: number, begin
   if (typeof beyond !== 'number') return undefined;
   const after = Math.max(0, Math.ceil(beyond / stride));
   const positions = dim.sub(dim.add(size, after), first);
-  // A convolution has windows of which its results are.
-  if (typeof positions === 'number' && positions < 1) return undefined;
+  // A convolution has windows of which its results are; of a size that is open there may be as little as one position.
+  if (typeof positions === 'number' ? positions < 1 : after < first) return undefined;
   const before = begin - stride * first;
   const behind = dim.sub(dim.mul(positions, stride), dim.add(output, before));
   if (typeof behind !== 'number') return undefined;
