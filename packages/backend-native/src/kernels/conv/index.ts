@@ -25,8 +25,9 @@ import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
-import type { NativeCall, NativeProgram } from '../../program.ts';
+import type { NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
+import { keptLayout, planeDims } from '../layouts.ts';
 import { streamedBytes } from '../matmul/index.ts';
 import { avx2, avx512, type Isa, panelWidth } from '../matmul/isa.ts';
 import { blocksOf, emitConvolution, type Lanes, readsPixels, tileOf } from './emit.ts';
@@ -127,17 +128,11 @@ async function prepare(
   const pixels = spatial.every((d) => typeof d === 'number') ? sizeOf(spatial as number[]) : undefined;
   const code = loadCode(engine.addon, [emitConvolution({ isa, lanes, conv, pixels, epilogue })]);
   const others = epilogue.operands.map(({ input }) => input);
-  let last: { readonly key: string; readonly layout: Layout } | undefined;
-  /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
-  const layout = ({ inputs, outputs, threads }: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
+  const layout = keptLayout(planeDims([0, ...others]), ({ inputs, outputs, threads }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
-    const key = `${x};${y};${others.map((input) => inputs[input]!.dims.join()).join(';')}`;
-    if (last?.key !== key) {
-      checkPlaneOperands(epilogue, inputs, y);
-      last = { key, layout: layOut(isa, lanes, conv, windowsOf(conv, x, y), threads) };
-    }
-    return last.layout;
-  };
+    checkPlaneOperands(epilogue, inputs, y);
+    return layOut(isa, lanes, conv, windowsOf(conv, x, y), threads);
+  });
   return {
     resident: code.bytes + weights.bytes,
     packed: [1],

@@ -21,8 +21,9 @@ import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
-import type { NativeCall, NativeProgram } from '../../program.ts';
+import type { NativeProgram } from '../../program.ts';
 import { addressOf, tensorBytes } from '../elements.ts';
+import { keptLayout } from '../layouts.ts';
 import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';
 import { emitProduct, panelKinds, rowBytes, threadBytes } from '../matmul_int8/emit.ts';
 import { type Finish, resultBytes } from '../matmul_int8/finish.ts';
@@ -173,14 +174,11 @@ async function prepare(
     if (form === 'channels') reorderColumns(isa, parts, each);
     packed.push(each);
   }
-  let last: { readonly key: string; readonly layout: Layout } | undefined;
-  /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
-  const layout = ({ inputs, outputs, threads }: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
-    const dims = [inputs[X]!, outputs[0]!, ...others.map((input) => inputs[input]!)].map((operand) => operand.dims);
-    const key = dims.join(';');
-    if (last?.key !== key) last = { key, layout: layOut(form, isa, conv, dims, threads) };
-    return last.layout;
-  };
+  const layout = keptLayout(
+    ({ inputs, outputs }) =>
+      [inputs[X]!, outputs[0]!, ...others.map((input) => inputs[input]!)].map((operand) => operand.dims),
+    ({ threads }, dims) => layOut(form, isa, conv, dims, threads),
+  );
   return {
     resident: packed.reduce((sum, { bytes }) => sum + bytes, code.bytes),
     packed: [W, W_SCALE, W_ZERO].filter((i) => call.inputs[i]),

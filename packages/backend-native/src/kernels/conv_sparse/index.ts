@@ -23,8 +23,9 @@ import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
-import type { NativeCall, NativeProgram } from '../../program.ts';
+import type { NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
+import { keptLayout, planeDims } from '../layouts.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
 import { levels, remembered, tooDense } from '../matmul_sparse/common.ts';
 import { type Cut, linesOf as countLines, cutOf, groupsOf, type Matrix, NONZERO_BYTES } from '../matmul_sparse/cut.ts';
@@ -33,7 +34,7 @@ import { emitEntry, linesOf } from './emit.ts';
 import { type Flat, flatOf, piecesIn } from './flat.ts';
 import { type Argument, argumentWords, layoutOf } from './frame.ts';
 import { MOST_OPERANDS } from './store.ts';
-import { type Tables, tablesOf } from './tables.ts';
+import { tablesOf } from './tables.ts';
 
 const BIAS = 2;
 
@@ -205,18 +206,11 @@ async function prepare(isa: Isa, call: Call, constants: Constants, engine: Engin
   const code = loadCode(engine.addon, parts);
   new BigUint64Array(memory, byteOffset + entriesAt, units).set(code.addresses.slice(1).map(BigInt));
   const others = epilogue.operands.map(({ input }) => input);
-  let last: { readonly key: string; readonly tables: Tables } | undefined;
-  /** For bound sizes; the last are kept, as a list asks often and sizes change seldom. */
-  const tablesFor = ({ inputs, outputs, threads }: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Tables => {
+  const tablesFor = keptLayout(planeDims([0, ...others]), ({ inputs, outputs, threads }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
-    const key = `${x};${y};${others.map((input) => inputs[input]!.dims.join()).join(';')}`;
-    if (last?.key !== key) {
-      checkPlaneOperands(epilogue, inputs, y);
-      const windows = windowsOf(conv, x, y);
-      last = { key, tables: tablesOf(isa, conv, windows, layout, cut.units.length, others.length, threads) };
-    }
-    return last.tables;
-  };
+    checkPlaneOperands(epilogue, inputs, y);
+    return tablesOf(isa, conv, windowsOf(conv, x, y), layout, cut.units.length, others.length, threads);
+  });
   return {
     resident: code.bytes + buffer.bytes,
     packed: [1],

@@ -18,7 +18,8 @@ import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
-import type { NativeCall, NativeProgram } from '../../program.ts';
+import type { NativeProgram } from '../../program.ts';
+import { keptLayout } from '../layouts.ts';
 import {
   argumentWords,
   chunkOf,
@@ -162,25 +163,13 @@ async function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, e
     throw error;
   }
   const others = epilogue.operands.map(({ input }) => input);
-  let last: Layout | undefined;
-  /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
-  const layout = ({ inputs, outputs, threads }: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
-    const b = weights ?? inputs[1]!;
-    const isLast = (dims: readonly number[], i: number): boolean => {
-      const before = last?.dims[i];
-      return before?.length === dims.length && dims.every((d, axis) => d === before[axis]);
-    };
-    const isKept =
-      isLast(inputs[0]!.dims, 0) &&
-      isLast(b.dims, 1) &&
-      isLast(outputs[0]!.dims, 2) &&
-      others.every((input, i) => isLast(inputs[input]!.dims, 3 + i));
-    if (!last || !isKept) {
-      const operands = others.map((input) => inputs[input]!.dims);
-      last = layOut(isa, source, [inputs[0]!.dims, b.dims, outputs[0]!.dims, ...operands], threads);
-    }
-    return last;
-  };
+  const layout = keptLayout(
+    ({ inputs, outputs }) => [
+      ...[inputs[0]!.dims, (weights ?? inputs[1]!).dims, outputs[0]!.dims],
+      ...others.map((input) => inputs[input]!.dims),
+    ],
+    ({ threads }, dims) => layOut(isa, source, dims, threads),
+  );
   return {
     resident: code.bytes + (panels?.bytes ?? 0),
     packed: kind.packed.filter((i) => constants[i]),
@@ -225,8 +214,6 @@ async function pack(isa: Isa, source: Source, call: Call, constants: Constants, 
 
 /** What follows from the sizes of a call. */
 interface Layout {
-  /** Of A, B, the result, and the operands of the epilogue. */
-  readonly dims: readonly (readonly number[])[];
   readonly units: number;
   /** Of scratch memory for each thread. */
   readonly threadBytes: number;
@@ -236,7 +223,8 @@ interface Layout {
   readonly offsets: readonly (readonly number[])[];
 }
 
-function layOut(isa: Isa, source: Source, dims: Layout['dims'], threads: number): Layout {
+/** @param dims of A, B, the result, and the operands of the epilogue */
+function layOut(isa: Isa, source: Source, dims: readonly (readonly number[])[], threads: number): Layout {
   const [a, b, y, ...others] = dims;
   const { m, n, k, batch, rowSteps, offsets } = geometry(a!, b!, y!, others);
   const width = panelWidth(isa);
@@ -257,7 +245,6 @@ function layOut(isa: Isa, source: Source, dims: Layout['dims'], threads: number)
     ...cut,
   };
   return {
-    dims,
     units: cut.units,
     threadBytes,
     words: [

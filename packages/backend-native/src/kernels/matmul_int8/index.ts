@@ -22,6 +22,7 @@ import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { addressOf } from '../elements.ts';
+import { keptLayout } from '../layouts.ts';
 import type { LevelType } from '../levels.ts';
 import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';
 import { emitProduct, panelKinds, rowBytes, threadBytes } from './emit.ts';
@@ -240,16 +241,13 @@ async function prepare(
     dispose();
     throw error;
   }
-  let last: { readonly key: string; readonly layout: Layout } | undefined;
-  /** The layout for bound sizes; the last is kept, as a list asks often and sizes change seldom. */
-  const layout = (bound: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
-    const operands = [inputs.a, inputs.b, ...others].map((input) => bound.inputs[input]?.dims ?? matrix!.b.dims);
-    const y = bound.outputs[0]!.dims;
-    const key = `${y};${operands.join(';')}`;
-    if (last?.key !== key)
-      last = { key, layout: layOut(isa, [...operands.slice(0, 2), y, ...operands.slice(2)], bound.threads, !matrix) };
-    return last.layout;
-  };
+  const layout = keptLayout(
+    (bound) => {
+      const of = (input: number): readonly number[] => bound.inputs[input]?.dims ?? matrix!.b.dims;
+      return [of(inputs.a), of(inputs.b), bound.outputs[0]!.dims, ...others.map(of)];
+    },
+    ({ threads }, dims) => layOut(isa, dims, threads, !matrix),
+  );
   const at = ({ inputs: bound }: NativeCall, index: number | undefined): number =>
     index === undefined ? 0 : addressOf(bound[index]);
   const rowsPhase: Omit<NativePhase, 'code'> = {

@@ -14,8 +14,9 @@ import {
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
-import type { NativeCall, NativeProgram } from '../../program.ts';
+import type { NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
+import { keptLayout, planeDims } from '../layouts.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
 import { unitElements } from '../row.ts';
 import { emitWindows, type Fold, MOST_OPERANDS, type Shape, spreadBytes } from './emit.ts';
@@ -104,17 +105,12 @@ function prepare(isa: Isa, kind: Kind, call: Call, constants: Constants, engine:
   const packed = weights && engine.memory.alloc(weights.byteLength);
   if (weights) packed!.view.set(weights);
   const others = epilogue.operands.map(({ input }) => input);
-  let last: { readonly key: string; readonly layout: Layout } | undefined;
-  const layout = ({ inputs, outputs, threads }: Pick<NativeCall, 'inputs' | 'outputs' | 'threads'>): Layout => {
+  const layout = keptLayout(planeDims([0, ...others]), ({ inputs, outputs, threads }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
-    const key = `${x};${y};${others.map((input) => inputs[input]!.dims.join()).join(';')}`;
-    if (last?.key !== key) {
-      checkPlaneOperands(epilogue, inputs, y);
-      const all = kind.fold === 'product' ? conv : { ...conv, groups: x[1]! };
-      last = { key, layout: layOut(shape, all, windowsOf(all, x, y), threads) };
-    }
-    return last.layout;
-  };
+    checkPlaneOperands(epilogue, inputs, y);
+    const all = kind.fold === 'product' ? conv : { ...conv, groups: x[1]! };
+    return layOut(shape, all, windowsOf(all, x, y), threads);
+  });
   return {
     resident: code.bytes + (weights?.byteLength ?? 0),
     packed: weights ? [1] : [],

@@ -7,7 +7,6 @@ import {
   Assembler,
   at,
   eax,
-  edx,
   type Gpr,
   k1,
   k2,
@@ -15,7 +14,6 @@ import {
   k4,
   k5,
   k6,
-  qword,
   r8,
   r9,
   r10,
@@ -27,13 +25,13 @@ import {
   rcx,
   rdi,
   rdx,
-  rsi,
   type Vector,
   ZERO,
 } from '@espalier/x64';
 import type { Isa } from '../matmul/isa.ts';
 import { type Plan, panelAt } from './plan.ts';
 import { pointsOf } from './points.ts';
+import { emitShare } from './share.ts';
 
 /** The argument block. A unit is some channels of an image. */
 export const inputWords = ['scratch', 'threadBytes', 'x', 'to', 'channelsPerUnit', 'unitsPerImage'] as const;
@@ -49,19 +47,7 @@ export function emitInput(isa: Isa, plan: Plan): Uint8Array {
   const a = new Assembler();
   const { channels, height, width } = plan;
   const [x, to, left] = [r13, r14, r12];
-  a.mov(rbx, args, argument('threadBytes'));
-  a.imul(rbx, rdx);
-  a.add(rbx, args, argument('scratch'));
-  a.mov(rax, rsi);
-  a.xor(edx, edx);
-  a.div(qword(rdi), argument('unitsPerImage'));
-  // rax: the image, rdx: its first channel.
-  a.mov(left, args, argument('channelsPerUnit'));
-  a.imul(rdx, left);
-  a.movi(rcx, channels);
-  a.sub(rcx, rdx);
-  a.cmp(left, rcx);
-  a.cmova(left, rcx);
+  emitShare(a, argument, argument('channelsPerUnit'), channels, left);
   a.imuli(x, rax, channels);
   a.add(x, rdx);
   a.imuli(x, x, 4 * height * width);

@@ -6,10 +6,8 @@ import {
   Assembler,
   at,
   eax,
-  edx,
   type Gpr,
   k1,
-  qword,
   r8,
   r9,
   r10,
@@ -32,6 +30,7 @@ import { emitSteps } from '../epilogue.ts';
 import type { Isa } from '../matmul/isa.ts';
 import type { Plan } from './plan.ts';
 import { pointsOf } from './points.ts';
+import { emitShare } from './share.ts';
 
 /** The argument block; behind it the addresses of the epilogue's operands. A unit is some filters of an image. */
 export const outputWords = ['scratch', 'threadBytes', 'sums', 'y', 'filtersPerUnit', 'unitsPerImage'] as const;
@@ -53,19 +52,7 @@ export function emitOutput(isa: Isa, plan: Plan, epilogue: PlaneEpilogue): Uint8
   const { filters, outHeight, outWidth } = plan;
   const { operands } = epilogue;
   const [sums, y, left] = [rsi, r10, rbp];
-  a.mov(rbx, args, argument('threadBytes'));
-  a.imul(rbx, rdx);
-  a.add(rbx, args, argument('scratch'));
-  a.mov(rax, rsi);
-  a.xor(edx, edx);
-  a.div(qword(rdi), argument('unitsPerImage'));
-  // rax: the image, rdx: its first filter.
-  a.mov(left, args, argument('filtersPerUnit'));
-  a.imul(rdx, left);
-  a.movi(rcx, filters);
-  a.sub(rcx, rdx);
-  a.cmp(left, rcx);
-  a.cmova(left, rcx);
+  emitShare(a, argument, argument('filtersPerUnit'), filters, left);
   a.imuli(sums, rax, plan.sums);
   a.imuli(rcx, rdx, plan.vectors * 4 * isa.lanes);
   a.add(sums, rcx);
