@@ -1,46 +1,17 @@
 /** Convolutions of bytes against the scalar backend, for each instruction set, with guard pages. */
 
 import { createJsBackend } from '@espalier/backend-js';
-import { conformanceTests } from '@espalier/conformance';
-import { type Attributes, createEvaluator, type Kernel, type Node, onnxOps, Tensor } from '@espalier/core';
-import { afterAll, describe, expect, it } from 'vitest';
-import { type StartedEngine, startEngine } from '../src/engine.ts';
-import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
+import { type Attributes, createEvaluator, type Node, onnxOps, Tensor } from '@espalier/core';
+import { expect, it } from 'vitest';
 import { convInt8, kernelsFor } from '../src/kernels/conv_int8/index.ts';
-import { avx2widened, avx512vnni, vnni256 } from '../src/kernels/matmul_int8/isa.ts';
 import { bytes } from './bytes.ts';
+import { describeDotIsas } from './dot-isas.ts';
 
-const engine = startEngine({ guard: true });
-const features: ReadonlySet<string> = 'reason' in engine ? new Set() : engine.features;
-if ('reason' in engine) it.skip(`convolves bytes (${engine.reason})`, () => {});
 const js = createEvaluator(createJsBackend(), onnxOps);
 
-// On processors that lack the short encoding of the dot product, the long one stands in for it.
-for (const isa of 'reason' in engine ? [] : [avx512vnni, vnni256(!features.has('avx-vnni')), avx2widened]) {
-  if (!isa.requires.every((feature) => features.has(feature))) {
-    it.skip(`convolves bytes with ${isa.name} (the processor has no ${isa.requires.join(', ')})`, () => {});
-    continue;
-  }
-  describe(`convolutions of bytes with ${isa.name}`, () => {
-    const whole = createNativeBackend({ guard: true }) as NativeBackend;
-    const kernels = kernelsFor(isa).map(
-      (row): Kernel<NativeProgram> => ({
-        ...row,
-        prepare: (call, constants) => row.prepare(call, constants, engine as StartedEngine),
-      }),
-    );
-    const backend = { ...whole, kernels };
-    afterAll(() => whole.dispose());
-
-    it('are in the table', () => {
-      const names = convInt8.map(({ name }) => name);
-      expect(names).toEqual(expect.arrayContaining(kernels.map(({ name }) => name)));
-    });
-
-    // Stopping is the engine's, whose test has it.
-    for (const { name, run, skip } of conformanceTests(backend, { runs: 8 }))
-      if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
-
+describeDotIsas(
+  { does: 'convolves bytes', what: 'convolutions of bytes', table: convInt8, runs: 8, kernelsFor },
+  (kernels, backend) => {
     async function same(
       x: Tensor,
       w: Tensor,
@@ -124,5 +95,5 @@ for (const isa of 'reason' in engine ? [] : [avx512vnni, vnni256(!features.has('
         bytes('int8', [], 3),
       ]);
     });
-  });
-}
+  },
+);

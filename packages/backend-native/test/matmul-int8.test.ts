@@ -1,18 +1,12 @@
 /** Products of bytes against the scalar backend, for each instruction set, with guard pages. */
 
 import { createJsBackend } from '@espalier/backend-js';
-import { conformanceTests } from '@espalier/conformance';
-import { createEvaluator, type Kernel, type Node, onnxOps, Tensor } from '@espalier/core';
-import { afterAll, describe, expect, it } from 'vitest';
-import { type StartedEngine, startEngine } from '../src/engine.ts';
-import { createNativeBackend, type NativeBackend, type NativeProgram } from '../src/index.ts';
+import { createEvaluator, type Node, onnxOps, Tensor } from '@espalier/core';
+import { expect, it } from 'vitest';
 import { kernelsFor, matmulInt8 } from '../src/kernels/matmul_int8/index.ts';
-import { avx2widened, avx512vnni, vnni256 } from '../src/kernels/matmul_int8/isa.ts';
 import { bytes } from './bytes.ts';
+import { describeDotIsas } from './dot-isas.ts';
 
-const engine = startEngine({ guard: true });
-const features: ReadonlySet<string> = 'reason' in engine ? new Set() : engine.features;
-if ('reason' in engine) it.skip(`multiplies bytes (${engine.reason})`, () => {});
 const js = createEvaluator(createJsBackend(), onnxOps);
 
 const pairs = [
@@ -22,33 +16,10 @@ const pairs = [
   ['int8', 'uint8'],
 ] as const;
 
-// On processors that lack the short encoding of the dot product, the long one stands in for it.
-for (const isa of 'reason' in engine ? [] : [avx512vnni, vnni256(!features.has('avx-vnni')), avx2widened]) {
-  if (!isa.requires.every((feature) => features.has(feature))) {
-    it.skip(`multiplies bytes with ${isa.name} (the processor has no ${isa.requires.join(', ')})`, () => {});
-    continue;
-  }
-  describe(`products of bytes with ${isa.name}`, () => {
-    const whole = createNativeBackend({ guard: true }) as NativeBackend;
-    const kernels = kernelsFor(isa).map(
-      (row): Kernel<NativeProgram> => ({
-        ...row,
-        prepare: (call, constants) => row.prepare(call, constants, engine as StartedEngine),
-      }),
-    );
-    const backend = { ...whole, kernels };
+describeDotIsas(
+  { does: 'multiplies bytes', what: 'products of bytes', table: matmulInt8, runs: 4, kernelsFor },
+  (_, backend) => {
     const native = createEvaluator(backend, onnxOps);
-    afterAll(() => whole.dispose());
-
-    it('are in the table', () => {
-      const names = matmulInt8.map(({ name }) => name);
-      expect(names).toEqual(expect.arrayContaining(kernels.map(({ name }) => name)));
-    });
-
-    // Stopping is the engine's, whose test has it.
-    for (const { name, run, skip } of conformanceTests(backend, { runs: 4 }))
-      if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
-
     async function same(a: Tensor, b: Tensor, zeros: readonly (Tensor | undefined)[] = []): Promise<void> {
       const inputs = [a, b, ...zeros];
       const node: Node = {
@@ -118,5 +89,5 @@ for (const isa of 'reason' in engine ? [] : [avx512vnni, vnni256(!features.has('
         'input 2 is more than one number',
       );
     });
-  });
-}
+  },
+);
