@@ -21,11 +21,23 @@ export {
   windowsOf,
 } from './convolution.ts';
 export { type Geometry, geometry, type Partition, partition, partitionWords } from './geometry.ts';
+export {
+  gatherNDRows,
+  gatherRows,
+  type IndexedRows,
+  type IndexedWord,
+  indexedWords,
+  outOfRange,
+  scatterNDRows,
+} from './indexed.ts';
 export { type LineWalk, lineWalk } from './lines.ts';
 export { checkPlaneOperands, type PlaneEpilogue, type PlaneOperand, planeEpilogue } from './planes.ts';
 export {
+  agree,
   type BoundCall,
   type BoundOperand,
+  copied,
+  filled,
   type Piece,
   type Place,
   padded,
@@ -45,4 +57,5 @@ export {
 export { directionFloats, inputWeights, packRecurrence, passFloats, stateFloats } from './recurrent-pack.ts';
 export { foldedAxes, foldsNeighbours, type ReductionWalk, reductionWalk } from './reduction.ts';
 export { unitElements, unitRows } from './units.ts';
+export { type SizeValues, sizeValues } from './values.ts';
 export { type Axis, checkFits, mergeAxes, walk, walkArgs } from './walk.ts';

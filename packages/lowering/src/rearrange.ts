@@ -53,7 +53,7 @@ export interface Rearrangement {
 }
 
 /** @throws EspalierError `SHAPE_MISMATCH` where they are not equal */
-function agree(a: number, b: number, what: string): void {
+export function agree(a: number, b: number, what: string): void {
   if (a !== b) throw new EspalierError('SHAPE_MISMATCH', `${what}: ${a} is not ${b}`);
 }
 
@@ -84,17 +84,22 @@ const needs =
     return missing.length > 0 ? `its ${missing.join(' and ')} must be constant` : undefined;
   };
 
-/** The same elements in the same order. */
-const same = (op: string): Rearrangement => ({
-  op,
-  pieces({ inputs: [x], outputs: [y] }) {
-    const size = sizeOf(y!.dims);
-    agree(sizeOf(x!.dims), size, 'the number of elements before and after');
-    return [
-      { extents: [size], to: { address: y!.address, strides: [1] }, from: { address: x!.address, strides: [1] } },
-    ];
-  },
-});
+/**
+ * The first input's elements in the same order.
+ * @throws EspalierError `SHAPE_MISMATCH`
+ */
+export function copied({ inputs: [x], outputs: [y] }: BoundCall): readonly Piece[] {
+  const size = sizeOf(y!.dims);
+  agree(sizeOf(x!.dims), size, 'the number of elements before and after');
+  return [{ extents: [size], to: { address: y!.address, strides: [1] }, from: { address: x!.address, strides: [1] } }];
+}
+
+/** All of the output is the element at an address. */
+export const filled = ({ outputs: [y] }: BoundCall, address: number): readonly Piece[] => [
+  { extents: y!.dims, to: whole(y!), from: { address, strides: y!.dims.map(() => 0) } },
+];
+
+const same = (op: string): Rearrangement => ({ op, pieces: copied });
 
 const transpose: Rearrangement = {
   op: 'Transpose',

@@ -6,21 +6,31 @@ import {
   byteLength,
   type Call,
   type Constants,
-  type Dim,
   type DType,
-  dim,
   dtypes,
-  ESPALIER,
-  EspalierError,
+  type EspalierError,
   normalizeAxis,
   type Rejection,
   sizeOf,
-  stridesOf,
   type Tensor,
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { type Rearrangement, rearrangements } from '@espalier/lowering';
+import {
+  agree,
+  copied,
+  filled,
+  gatherNDRows,
+  gatherRows,
+  type IndexedRows,
+  indexedWords,
+  outOfRange,
+  type Rearrangement,
+  rearrangements,
+  type SizeValues,
+  scatterNDRows,
+  sizeValues,
+} from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
@@ -30,7 +40,6 @@ import { scattered } from '../reduce/functions.ts';
 import { unitRows, widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { type MovementCode, movementCode } from './code.ts';
-import { type IndexedWord, indexedWords } from './indexed.ts';
 import { type Copy, copyOf, costOf, type Piece } from './pieces.ts';
 
 type Width = (typeof widths)[number];
@@ -142,19 +151,9 @@ const constantOfShape: Row = {
   bytes: (call, at) => bytesOf(call.outputs[0]!, at),
   program({ attrs, outputs }, _, engine, code) {
     const value = element(engine, (attrs['value'] as Tensor | undefined)?.bytes ?? new Uint8Array(0));
-    const phase = copyPhase(code, sizeIn(outputs[0]!), ({ outputs: [y] }) => [
-      {
-        extents: y!.dims,
-        to: { address: y!.address, strides: stridesOf(y!.dims) },
-        from: { address: value.address, strides: y!.dims.map(() => 0) },
-      },
-    ]);
+    const phase = copyPhase(code, sizeIn(outputs[0]!), (bound) => filled(bound, value.address));
     return { resident: 0, phases: [phase], dispose: value.dispose };
   },
-};
-
-type IndexedArgs = Omit<Record<IndexedWord, number>, 'status' | 'unit'> & {
-  readonly axes: readonly { readonly axis: number; readonly extent: number; readonly stride: number }[];
 };
 
 /** A status says of which axis, of which extent. */
@@ -163,8 +162,8 @@ const AXES = 256;
 /** Bytes of rows that are written in units of their own: lines, as threads share none. */
 const LINE = 64;
 
-function indexedPhase(code: number, argsOf: (bound: NativeCall) => IndexedArgs, writes: boolean): NativePhase {
-  const unitOf = ({ rows, row }: IndexedArgs, { threads }: NativeCall): number => {
+function indexedPhase(code: number, argsOf: (bound: NativeCall) => IndexedRows, writes: boolean): NativePhase {
+  const unitOf = ({ rows, row }: IndexedRows, { threads }: NativeCall): number => {
     if (!writes) return unitRows(rows, Math.ceil(row / 4), threads);
     const lines = Math.ceil(row / LINE);
     // No more units than threads, as each reads all indices.
@@ -187,85 +186,18 @@ function indexedPhase(code: number, argsOf: (bound: NativeCall) => IndexedArgs, 
   };
 }
 
-function outOfRange(kind: number, found: bigint): EspalierError {
-  const [axis, extent] = [(kind % AXES) - 1, Math.floor(kind / AXES)];
-  return new EspalierError('BAD_INPUT', `the index ${found} is out of range for axis ${axis} of extent ${extent}`);
-}
+const failure = (kind: number, found: bigint): EspalierError =>
+  outOfRange((kind % AXES) - 1, Math.floor(kind / AXES), found);
 
-function agree(a: number, b: number, what: string): void {
-  if (a !== b) throw new EspalierError('SHAPE_MISMATCH', `${what}: ${a} is not ${b}`);
-}
-
-const gather: Row = {
-  op: 'Gather',
-  types: { T: types },
+const gathering = (op: string, given: NativeKernel['types'], rowsOf: typeof gatherRows): Row => ({
+  op,
+  types: given,
   bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
-  program: ({ inputs: [data, indices], attrs }, _, _engine, { entries }) => {
-    const size = sizeIn(data!);
-    const argsOf = ({ inputs: [x, at], outputs: [y] }: NativeCall): IndexedArgs => {
-      const axis = normalizeAxis(attrs['axis'] as number, x!.dims.length);
-      const [outer, inner] = [sizeOf(x!.dims.slice(0, axis)), sizeOf(x!.dims.slice(axis + 1))];
-      const [extent, perBatch] = [x!.dims[axis]!, sizeOf(at!.dims)];
-      agree(sizeOf(y!.dims), outer * perBatch * inner, 'the elements of its output');
-      return {
-        rows: outer * perBatch,
-        perBatch,
-        parts: 1,
-        indices: at!.address,
-        indexBatch: 0,
-        row: inner * size,
-        table: x!.address,
-        tableBatch: extent * inner * size,
-        list: y!.address,
-        axes: [{ axis, extent, stride: inner * size }],
-      };
-    };
-    const entry = entries.get(`gather ${sizeIn(indices!)}`)!;
-    return { resident: 0, phases: [indexedPhase(entry, argsOf, false)], failure: outOfRange };
+  program: (call, _, _engine, { entries }) => {
+    const entry = entries.get(`gather ${sizeIn(call.inputs[1]!)}`)!;
+    return { resident: 0, phases: [indexedPhase(entry, (bound) => rowsOf(call, bound), false)], failure };
   },
-};
-
-/** Rows of `x` that index tuples name, in batches. */
-function tuples(
-  x: { readonly dims: readonly number[]; readonly address: number },
-  at: { readonly dims: readonly number[]; readonly address: number },
-  batchDims: number,
-  size: number,
-): Omit<IndexedArgs, 'list'> {
-  const parts = at.dims.at(-1)!;
-  const lead = at.dims.slice(0, -1);
-  lead.slice(0, batchDims).forEach((extent, axis) => void agree(extent, x.dims[axis]!, `the batch axis ${axis}`));
-  const strides = stridesOf(x.dims);
-  const perBatch = sizeOf(lead.slice(batchDims));
-  return {
-    rows: sizeOf(lead),
-    perBatch,
-    parts,
-    indices: at.address,
-    indexBatch: perBatch * parts * 8,
-    row: sizeOf(x.dims.slice(batchDims + parts)) * size,
-    table: x.address,
-    tableBatch: sizeOf(x.dims.slice(batchDims)) * size,
-    axes: Array.from({ length: parts }, (_, part) => {
-      const axis = batchDims + part;
-      return { axis, extent: x.dims[axis]!, stride: strides[axis]! * size };
-    }),
-  };
-}
-
-const gatherND: Row = {
-  op: 'GatherND',
-  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
-  program: ({ inputs: [data], attrs }, _, _engine, { entries }) => {
-    const size = sizeIn(data!);
-    const argsOf = ({ inputs: [x, at], outputs: [y] }: NativeCall): IndexedArgs => {
-      const args = tuples(x!, at!, attrs['batch_dims'] as number, size);
-      agree(sizeOf(y!.dims) * size, args.rows * args.row, 'the bytes of its output');
-      return { ...args, list: y!.address };
-    };
-    return { resident: 0, phases: [indexedPhase(entries.get('gather 8')!, argsOf, false)], failure: outOfRange };
-  },
-};
+});
 
 /** The name of the code that writes updates. */
 function scatterPart({ inputs: [data], attrs }: Call): string | undefined {
@@ -280,25 +212,10 @@ const scatterND: Row = {
     scatterPart(call) ? undefined : `it reduces ${call.inputs[0]!.dtype} by ${call.attrs['reduction']}`,
   bytes: tensorBytes,
   program: (call, _, _engine, code) => {
-    const size = sizeIn(call.inputs[0]!);
-    const copied = copyPhase(code, size, ({ inputs: [x], outputs: [y] }) => {
-      agree(sizeOf(x!.dims), sizeOf(y!.dims), 'the elements of its output');
-      const whole = { strides: [1] };
-      return [
-        {
-          extents: [sizeOf(x!.dims)],
-          to: { address: y!.address, ...whole },
-          from: { address: x!.address, ...whole },
-        },
-      ];
-    });
-    const argsOf = ({ inputs: [, at, updates], outputs: [y] }: NativeCall): IndexedArgs => {
-      const args = tuples(y!, at!, 0, size);
-      agree(sizeOf(updates!.dims) * size, args.rows * args.row, 'the bytes of its updates');
-      return { ...args, list: updates!.address };
-    };
-    const written = indexedPhase(code.entries.get(scatterPart(call)!)!, argsOf, true);
-    return { resident: 0, phases: [copied, written], failure: outOfRange };
+    const copy = copyPhase(code, sizeIn(call.inputs[0]!), copied);
+    const rowsOf = (bound: NativeCall): IndexedRows => scatterNDRows(call, bound);
+    const write = indexedPhase(code.entries.get(scatterPart(call)!)!, rowsOf, true);
+    return { resident: 0, phases: [copy, write], failure };
   },
 };
 
@@ -308,13 +225,7 @@ const oneHot: Row = {
   bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[0]!, at),
   program({ inputs: [indices], outputs: [out], attrs }, _, _engine, code) {
     const size = sizeIn(out!);
-    const off = copyPhase(code, size, ({ inputs: [, , values], outputs: [y] }) => [
-      {
-        extents: y!.dims,
-        to: { address: y!.address, strides: stridesOf(y!.dims) },
-        from: { address: values!.address, strides: y!.dims.map(() => 0) },
-      },
-    ]);
+    const off = copyPhase(code, size, (bound) => filled(bound, bound.inputs[2]!.address));
     const on: NativePhase = {
       code: code.entries.get(`mark ${sizeIn(indices!)} ${size}`)!,
       units: ({ inputs: [x], outputs: [y] }) => (sizeOf(y!.dims) > 0 ? Math.min(1, sizeOf(x!.dims)) : 0),
@@ -330,37 +241,21 @@ const oneHot: Row = {
 };
 
 /** A few integers that a bound call tells. */
-const sizes = (
-  op: string,
-  valuesOf: (bound: NativeCall, call: Call) => readonly number[],
-  more: Partial<Row> = {},
-): Row => ({
-  op,
+const sizes = ({ values, ...each }: SizeValues): Row => ({
+  ...each,
   bytes: (call, at) => bytesOf(call.outputs[0]!, at),
   program(call, _, _engine, { entries }) {
     const phase: NativePhase = {
       code: entries.get(`words ${sizeIn(call.outputs[0]!)}`)!,
       units: (bound) => Math.min(1, sizeOf(bound.outputs[0]!.dims)),
       args(bound) {
-        const values = valuesOf(bound, call);
-        agree(values.length, sizeOf(bound.outputs[0]!.dims), 'the elements of its output');
-        return [values.length, bound.outputs[0]!.address, ...values];
+        const found = values(call, bound);
+        return [found.length, bound.outputs[0]!.address, ...found];
       },
     };
     return { resident: 0, phases: [phase] };
   },
-  ...more,
 });
-
-const shapeOf = ({ inputs: [x] }: NativeCall, { attrs }: Call): readonly number[] => {
-  const at = (name: string): number | undefined => {
-    const given = attrs[name] as number | undefined;
-    return given === undefined ? undefined : Math.max(given < 0 ? given + x!.dims.length : given, 0);
-  };
-  return x!.dims.slice(at('start'), at('end'));
-};
-
-const isInteger = (dtype: DType): boolean => dtype === 'int64' || dtype === 'int32';
 
 const range: Row = {
   op: 'Range',
@@ -386,17 +281,11 @@ const range: Row = {
 const rows: readonly Row[] = [
   ...rearrangements().map(rearrangement),
   constantOfShape,
-  gather,
-  gatherND,
+  gathering('Gather', { T: types }, gatherRows),
+  gathering('GatherND', undefined, gatherNDRows),
   scatterND,
   oneHot,
-  sizes('Shape', shapeOf),
-  sizes('Size', ({ inputs: [x] }) => [sizeOf(x!.dims)]),
-  sizes('Dims', ({ at }, { attrs }) => (attrs['dims'] as readonly Dim[]).map((d) => dim.evaluate(d, at)), {
-    domain: ESPALIER,
-    types: {},
-    reject: ({ outputs: [y] }) => (isInteger(y!.dtype) ? undefined : `its dtype is ${y!.dtype}`),
-  }),
+  ...sizeValues().map(sizes),
   range,
 ];
 

@@ -1,31 +1,16 @@
 /** Rows that index tuples name: read from there, written there, or folded into what is there. Indices are checked as they are used. */
 
+import { type IndexedWord, indexedWords } from '@espalier/lowering';
 import { at, qword, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
 import type { Step } from '../reduce/functions.ts';
 import { emitRow } from '../row.ts';
 import { emitCopy } from './emit.ts';
 
-/** What the argument block holds, a word each; then for each part of a tuple its axis: extent, stride in bytes, status. */
-export const indexedWords = [
-  'rows',
-  /** Rows of a unit that reads; bytes of all rows that one writes, so that what is written to one place is written in order. */
-  'unit',
-  /** Tuples of a batch, their parts, and where the first is; bytes from a batch's to the next's. */
-  'perBatch',
-  'parts',
-  'indices',
-  'indexBatch',
-  /** Bytes of a row. */
-  'row',
-  /** What is indexed, and the bytes of a batch of it. */
-  'table',
-  'tableBatch',
-  /** The rows in order. */
-  'list',
-  'status',
-] as const;
-export type IndexedWord = (typeof indexedWords)[number];
+/**
+ * What the argument block holds, then for each part of a tuple its axis: extent, stride in bytes, status. A unit has rows where it
+ * reads; bytes of all rows where it writes, so that what is written to one place is written in order.
+ */
 const word = (name: IndexedWord): number => 8 * indexedWords.indexOf(name);
 const PARTS = 8 * indexedWords.length;
 

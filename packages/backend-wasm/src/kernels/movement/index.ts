@@ -6,27 +6,36 @@ import {
   byteLength,
   type Call,
   type Constants,
-  type Dim,
   type DType,
-  dim,
   dtypes,
-  ESPALIER,
-  EspalierError,
-  normalizeAxis,
+  type EspalierError,
   type Rejection,
   sizeOf,
-  stridesOf,
   type Tensor,
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { type BoundOperand, type Rearrangement, rearrangements, unitRows } from '@espalier/lowering';
+import {
+  copied,
+  filled,
+  gatherNDRows,
+  gatherRows,
+  type IndexedRows,
+  indexedWords,
+  outOfRange,
+  type Rearrangement,
+  rearrangements,
+  type SizeValues,
+  scatterNDRows,
+  sizeValues,
+  unitRows,
+} from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import type { WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmPhase, WasmProgram } from '../../program.ts';
 import { elementLaw, programOf, tensorBytes } from '../elements.ts';
 import type { Size } from '../lanes.ts';
-import { emitIndexed, type Indexed, type IndexedWord, indexedWords } from './indexed.ts';
+import { emitIndexed, type Indexed } from './indexed.ts';
 import { copyProgram } from './program.ts';
 import { emitCount, emitWords } from './values.ts';
 
@@ -84,22 +93,12 @@ const constantOfShape: Row = {
   program({ attrs, outputs }, _, engine) {
     const size = sizeIn(outputs[0]!);
     const value = (attrs['value'] as Tensor | undefined)?.bytes ?? new Uint8Array(size);
-    return copyProgram(engine, size, value, ({ outputs: [y] }, address) => [
-      {
-        extents: y!.dims,
-        to: { address: y!.address, strides: stridesOf(y!.dims) },
-        from: { address, strides: y!.dims.map(() => 0) },
-      },
-    ]);
+    return copyProgram(engine, size, value, filled);
   },
 };
 
-type IndexedArgs = Omit<Record<IndexedWord, number>, 'status' | 'unit'> & {
-  readonly axes: readonly { readonly axis: number; readonly extent: number; readonly stride: number }[];
-};
-
-function indexedPhase(argsOf: (bound: WasmCall) => IndexedArgs, isSequential: boolean): Omit<WasmPhase, 'code'> {
-  const unitOf = ({ rows, row }: IndexedArgs, { threads }: WasmCall): number =>
+function indexedPhase(argsOf: (bound: WasmCall) => IndexedRows, isSequential: boolean): Omit<WasmPhase, 'code'> {
+  const unitOf = ({ rows, row }: IndexedRows, { threads }: WasmCall): number =>
     isSequential ? Math.max(1, rows) : unitRows(rows, Math.ceil(row / 16), threads);
   return {
     units(bound) {
@@ -115,121 +114,42 @@ function indexedPhase(argsOf: (bound: WasmCall) => IndexedArgs, isSequential: bo
   };
 }
 
-const outOfRange = (kind: number, found: bigint, extent: number): EspalierError =>
-  new EspalierError('BAD_INPUT', `the index ${found} is out of range for axis ${kind - 1} of extent ${extent}`);
+const failure = (kind: number, found: bigint, extent: number): EspalierError => outOfRange(kind - 1, extent, found);
 
 const indexedProgram = (
   engine: Engine,
   indexed: Indexed,
-  argsOf: (bound: WasmCall) => IndexedArgs,
+  argsOf: (bound: WasmCall) => IndexedRows,
 ): Promise<WasmProgram> =>
   programOf(engine, 'indexed', indexed, emitIndexed, indexedPhase(argsOf, indexed.way === 'scatter'), {
-    failure: outOfRange,
+    failure,
   });
 
-function agree(a: number, b: number, what: string): void {
-  if (a !== b) throw new EspalierError('SHAPE_MISMATCH', `${what}: ${a} is not ${b}`);
-}
-
-const gather: Row = {
-  op: 'Gather',
-  types: { T: types },
+const gathering = (op: string, given: WasmKernel['types'], rowsOf: typeof gatherRows): Row => ({
+  op,
+  types: given,
   bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
-  program: ({ inputs: [data, indices], attrs }, _, engine) => {
-    const size = sizeIn(data!);
-    return indexedProgram(engine, { size: sizeIn(indices!) as 4 | 8, way: 'gather' }, (bound) => {
-      const { inputs, outputs } = bound;
-      const [[x, at], [y]] = [inputs, outputs];
-      const axis = normalizeAxis(attrs['axis'] as number, x!.dims.length);
-      const [outer, inner] = [sizeOf(x!.dims.slice(0, axis)), sizeOf(x!.dims.slice(axis + 1))];
-      const [extent, perBatch] = [x!.dims[axis]!, sizeOf(at!.dims)];
-      agree(sizeOf(y!.dims), outer * perBatch * inner, 'the elements of its output');
-      return {
-        rows: outer * perBatch,
-        perBatch,
-        parts: 1,
-        indices: at!.address,
-        indexBatch: 0,
-        row: inner * size,
-        table: x!.address,
-        tableBatch: extent * inner * size,
-        list: y!.address,
-        axes: [{ axis, extent, stride: inner * size }],
-      };
-    });
+  program: (call, _, engine) => {
+    const indexed: Indexed = { size: sizeIn(call.inputs[1]!) as 4 | 8, way: 'gather' };
+    return indexedProgram(engine, indexed, (bound) => rowsOf(call, bound));
   },
-};
-
-/** Rows of `x` that index tuples name, in batches. */
-function tuples(x: BoundOperand, at: BoundOperand, batchDims: number, size: number): Omit<IndexedArgs, 'list'> {
-  const parts = at.dims.at(-1)!;
-  const lead = at.dims.slice(0, -1);
-  lead.slice(0, batchDims).forEach((extent, axis) => void agree(extent, x.dims[axis]!, `the batch axis ${axis}`));
-  const strides = stridesOf(x.dims);
-  const perBatch = sizeOf(lead.slice(batchDims));
-  return {
-    rows: sizeOf(lead),
-    perBatch,
-    parts,
-    indices: at.address,
-    indexBatch: perBatch * parts * 8,
-    row: sizeOf(x.dims.slice(batchDims + parts)) * size,
-    table: x.address,
-    tableBatch: sizeOf(x.dims.slice(batchDims)) * size,
-    axes: Array.from({ length: parts }, (_, part) => {
-      const axis = batchDims + part;
-      return { axis, extent: x.dims[axis]!, stride: strides[axis]! * size };
-    }),
-  };
-}
-
-const gatherND: Row = {
-  op: 'GatherND',
-  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
-  program: ({ inputs: [data], attrs }, _, engine) => {
-    const size = sizeIn(data!);
-    return indexedProgram(engine, { size: 8, way: 'gather' }, ({ inputs: [x, at], outputs: [y] }) => {
-      const args = tuples(x!, at!, attrs['batch_dims'] as number, size);
-      agree(sizeOf(y!.dims) * size, args.rows * args.row, 'the bytes of its output');
-      return { ...args, list: y!.address };
-    });
-  },
-};
+});
 
 const scatterND: Row = {
   op: 'ScatterND',
   reject: ({ attrs }) => (attrs['reduction'] === 'none' ? undefined : `it reduces by ${attrs['reduction']}`),
   bytes: tensorBytes,
-  async program({ inputs: [data] }, _, engine) {
-    const size = sizeIn(data!);
-    const copied = await copyProgram(engine, size, undefined, ({ inputs: [x], outputs: [y] }) => {
-      agree(sizeOf(x!.dims), sizeOf(y!.dims), 'the elements of its output');
-      const whole = { strides: [1] };
-      return [
-        {
-          extents: [sizeOf(x!.dims)],
-          to: { address: y!.address, ...whole },
-          from: { address: x!.address, ...whole },
-        },
-      ];
-    });
+  async program(call, _, engine) {
+    const copy = await copyProgram(engine, sizeIn(call.inputs[0]!), undefined, copied);
     // In order, so that of updates of one place the last stays.
-    const written = await indexedProgram(
-      engine,
-      { size: 8, way: 'scatter' },
-      ({ inputs: [, at, updates], outputs: [y] }) => {
-        const args = tuples(y!, at!, 0, size);
-        agree(sizeOf(updates!.dims) * size, args.rows * args.row, 'the bytes of its updates');
-        return { ...args, list: updates!.address };
-      },
-    );
+    const write = await indexedProgram(engine, { size: 8, way: 'scatter' }, (bound) => scatterNDRows(call, bound));
     return {
-      resident: copied.resident + written.resident,
-      phases: [...copied.phases, ...written.phases],
-      failure: outOfRange,
+      resident: copy.resident + write.resident,
+      phases: [...copy.phases, ...write.phases],
+      failure,
       dispose() {
-        copied.dispose!();
-        written.dispose!();
+        copy.dispose!();
+        write.dispose!();
       },
     };
   },
@@ -239,34 +159,18 @@ const scatterND: Row = {
 const halves = (value: number): number[] => [value | 0, Math.floor(value / 2 ** 32)];
 
 /** A few integers that a bound call tells. */
-const sizes = (
-  op: string,
-  valuesOf: (bound: WasmCall, call: Call) => readonly number[],
-  more: Partial<Row> = {},
-): Row => ({
-  op,
+const sizes = ({ values, ...each }: SizeValues): Row => ({
+  ...each,
   bytes: (call, at) => bytesOf(call.outputs[0]!, at),
   program: (call, _, engine) =>
     programOf(engine, 'words', sizeIn(call.outputs[0]!) as 4 | 8, (_module, size) => emitWords(size), {
       units: (bound) => Math.min(1, sizeOf(bound.outputs[0]!.dims)),
       args(bound) {
-        const values = valuesOf(bound, call);
-        agree(values.length, sizeOf(bound.outputs[0]!.dims), 'the elements of its output');
-        return [values.length, bound.outputs[0]!.address, ...values.flatMap(halves)];
+        const found = values(call, bound);
+        return [found.length, bound.outputs[0]!.address, ...found.flatMap(halves)];
       },
     }),
-  ...more,
 });
-
-const shapeOf = ({ inputs: [x] }: WasmCall, { attrs }: Call): readonly number[] => {
-  const at = (name: string): number | undefined => {
-    const given = attrs[name] as number | undefined;
-    return given === undefined ? undefined : Math.max(given < 0 ? given + x!.dims.length : given, 0);
-  };
-  return x!.dims.slice(at('start'), at('end'));
-};
-
-const isInteger = (dtype: DType): boolean => dtype === 'int64' || dtype === 'int32';
 
 const range: Row = {
   op: 'Range',
@@ -290,16 +194,10 @@ function kernels(): WasmKernel[] {
   return [
     ...rearrangements().map(rearrangement),
     constantOfShape,
-    gather,
-    gatherND,
+    gathering('Gather', { T: types }, gatherRows),
+    gathering('GatherND', undefined, gatherNDRows),
     scatterND,
-    sizes('Shape', shapeOf),
-    sizes('Size', ({ inputs: [x] }) => [sizeOf(x!.dims)]),
-    sizes('Dims', ({ at }, { attrs }) => (attrs['dims'] as readonly Dim[]).map((d) => dim.evaluate(d, at)), {
-      domain: ESPALIER,
-      types: {},
-      reject: ({ outputs: [y] }) => (isInteger(y!.dtype) ? undefined : `its dtype is ${y!.dtype}`),
-    }),
+    ...sizeValues().map(sizes),
     range,
   ].map(row);
 }

@@ -1,29 +1,10 @@
 /** Rows that index tuples name: read from there, or written there. Indices are checked as they are used. */
 
+import { indexedWords } from '@espalier/lowering';
 import type { ModuleBuilder } from '@espalier/wasm';
 import type { Body } from '../../code.ts';
 import { advance, keep, limit, WORD, wordsAt } from '../arguments.ts';
 import { emitCopyBytes } from './copy.ts';
-
-/** What the argument block holds, a word each; then for each part of a tuple its extent, its stride in bytes, its axis. */
-export const indexedWords = [
-  'rows',
-  'unit',
-  /** Tuples of a batch, their parts, and where the first is; bytes from a batch's to the next's. */
-  'perBatch',
-  'parts',
-  'indices',
-  'indexBatch',
-  /** Bytes of a row. */
-  'row',
-  /** What is indexed, and the bytes of a batch of it. */
-  'table',
-  'tableBatch',
-  /** The rows in order. */
-  'list',
-  'status',
-] as const;
-export type IndexedWord = (typeof indexedWords)[number];
 
 export interface Indexed {
   /** Bytes of an index. */
@@ -31,7 +12,10 @@ export interface Indexed {
   readonly way: 'gather' | 'scatter';
 }
 
-/** A status is the axis plus one, then the extent, then the index. */
+/**
+ * The argument block goes on with each part of a tuple: its extent, its stride in bytes, its axis. A status is the axis plus one, then the extent, then
+ * the index.
+ */
 export function emitIndexed(module: ModuleBuilder, { size, way }: Indexed): Body {
   const copy = emitCopyBytes(module);
   return (f, args, unit) => {
