@@ -18,12 +18,12 @@ export {
 } from './cases/define.ts';
 export { opCases } from './cases/index.ts';
 export { firstDifference } from './compare.ts';
+export type { ConformanceTest } from './conformance-test.ts';
 export { decode, encode } from './elements.ts';
 export type { KnownFailure } from './manifest.ts';
 export type { Replay } from './property.ts';
 export {
   type ConformanceOptions,
-  type ConformanceTest,
   conformanceTests,
   type TestRunner,
   testBackend,

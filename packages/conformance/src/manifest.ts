@@ -1,6 +1,6 @@
 /** Failures that are known: they must fail, so that the list cannot outlive them. */
 
-import type { ConformanceTest } from './suite.ts';
+import type { ConformanceTest } from './conformance-test.ts';
 
 export interface KnownFailure {
   /** The name of a test; `*` stands for any text, so that `<kernel>: *` is all of a kernel's. */

@@ -19,20 +19,12 @@ import { buffers, declaration, rates, row } from './checks/backend.ts';
 import { concurrentRuns, unitsInAnyOrder } from './checks/concurrency.ts';
 import { halves, results } from './checks/results.ts';
 import { work } from './checks/work.ts';
+import type { ConformanceTest } from './conformance-test.ts';
 import { isHalf } from './elements.ts';
 import { type KnownFailure, withKnownFailures } from './manifest.ts';
 import { Mismatch } from './mismatch.ts';
 import type { PropertyOptions, Replay } from './property.ts';
 import { firstAccepted, type KernelUnderTest } from './subject.ts';
-
-export interface ConformanceTest {
-  /** `<kernel>: <what is checked>`, or `<backend>: <what is checked>`. */
-  readonly name: string;
-  /** Resolves when all is well. */
-  run(): Promise<void>;
-  /** Why there is nothing to run; `run` resolves at once then. */
-  readonly skip?: string;
-}
 
 export interface ConformanceOptions {
   /** Calls per test; 100 unless said otherwise. */

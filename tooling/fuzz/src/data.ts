@@ -2,8 +2,8 @@
 
 import { encode } from '@espalier/conformance';
 import { type DType, dim, sizeOf, Tensor } from '@espalier/core';
+import type { Case } from './case.ts';
 import { randomNumbers, type Source } from './choices.ts';
-import type { Case } from './grow.ts';
 
 /** From -2 to 2. */
 export function floats(dims: readonly number[], random: () => number): Tensor {

@@ -1,6 +1,6 @@
 /** Grows a graph from choices: idioms of models and around them, over sizes that kernels find hard. */
 
-import type { Graph } from '@espalier/core';
+import type { Case } from './case.ts';
 import type { Source } from './choices.ts';
 import { Grower, type Idiom } from './grower.ts';
 import { choice, operand, pair, unary } from './idioms/elementwise.ts';
@@ -10,16 +10,6 @@ import { halfProduct, product, variableProduct } from './idioms/products.ts';
 import { dynamic, narrowWeights, quantized, quantizedPictures, quantizedProduct } from './idioms/quantized.ts';
 import { cumulative, pieces, rearrange, reduction, transpose } from './idioms/shapes.ts';
 import { convolution, pool, squares, transposedConvolution } from './idioms/windows.ts';
-
-export interface Case {
-  readonly graph: Graph;
-  /** Sizes of symbols, one set after the other. */
-  readonly bindings: readonly Readonly<Record<string, number>>[];
-  /** Values of the data of inputs follow from it. */
-  readonly seed: number;
-  /** Of integer inputs: they lie below it, and not below minus it. */
-  readonly limits: ReadonlyMap<string, number>;
-}
 
 const MOST_NODES = 12;
 

@@ -3,9 +3,10 @@
 import { firstDifference } from '@espalier/conformance';
 import { type AnyBackend, EspalierError, elements, hasCode, type Tensor } from '@espalier/core';
 import { createRuntime, type Runtime, type Session } from '@espalier/runtime';
+import type { Case } from './case.ts';
 import { type Choices, Source } from './choices.ts';
 import { feedsOf } from './data.ts';
-import { type Case, growCase } from './grow.ts';
+import { growCase } from './grow.ts';
 import { drawMachine, type MachineChoice, machineOf } from './machine.ts';
 import { type Expected, expectedOf } from './reference.ts';
 
