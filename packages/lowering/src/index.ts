@@ -31,6 +31,7 @@ export {
   scatterNDRows,
 } from './indexed.ts';
 export { type LineWalk, lineWalk } from './lines.ts';
+export { addressOf, columnsOf, sameSize, tensorBytes } from './operands.ts';
 export { checkPlaneOperands, type PlaneEpilogue, type PlaneOperand, planeEpilogue } from './planes.ts';
 export {
   agree,

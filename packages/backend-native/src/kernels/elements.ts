@@ -1,20 +1,11 @@
 /** What kernels on float32 tensors share: their work, their program of one phase. */
 
-import {
-  type Binding,
-  bindShape,
-  byteLength,
-  type Call,
-  EspalierError,
-  formatShape,
-  sizeOf,
-  type Work,
-} from '@espalier/core';
+import { type Binding, bindShape, type Call, sizeOf, type Work } from '@espalier/core';
 import { Assembler } from '@espalier/x64';
 import { sharedCode } from '../code.ts';
 import type { Engine } from '../list.ts';
 import { Vectors } from '../math/index.ts';
-import type { NativeCall, NativeOperand, NativePhase, NativeProgram } from '../program.ts';
+import type { NativePhase, NativeProgram } from '../program.ts';
 
 /**
  * What an element takes beside its traffic, in multiply-adds of the same width, with AVX-512 and with AVX2: measured with
@@ -58,34 +49,4 @@ export function programOf<Of extends readonly unknown[]>(
     phases: [{ ...phase, code: code.addresses[0]! }],
     dispose: () => code.dispose(),
   };
-}
-
-/** The address of an operand, 0 for one that is left out. */
-export const addressOf = (operand: NativeOperand | undefined): number => operand?.address ?? 0;
-
-/**
- * The number of elements that operands have in common. Sizes of symbols are known only now.
- * @throws EspalierError `SHAPE_MISMATCH`
- */
-export function sameSize(what: string, ...operands: readonly (NativeOperand | undefined)[]): number {
-  const given = operands.filter((operand) => operand !== undefined);
-  const size = sizeOf(given[0]!.dims);
-  for (const { dims } of given)
-    if (sizeOf(dims) !== size)
-      throw new EspalierError(
-        'SHAPE_MISMATCH',
-        `${what} have different sizes: ${formatShape(given[0]!.dims)} and ${formatShape(dims)}`,
-      );
-  return size;
-}
-
-/** Elements of a row, of a call whose rows are the last axis. */
-export const columnsOf = ({ inputs: [x] }: Pick<NativeCall, 'inputs'>): number => x!.dims.at(-1)!;
-
-/** Bytes of a call's operands. */
-export function tensorBytes({ inputs, outputs }: Call, at: Binding): number {
-  return [...inputs, ...outputs].reduce(
-    (sum, desc) => sum + (desc ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
-    0,
-  );
 }

@@ -185,5 +185,3 @@ export function emitFold(v: Vectors, [sum, ...others]: readonly Vector[], op: 'v
 
 const SWAP_PAIRS = 0x4e;
 const SWAP_NEIGHBOURS = 0xb1;
-
-export { unitElements, unitRows } from '@espalier/lowering';

@@ -16,13 +16,21 @@ import {
   Tensor,
   type Work,
 } from '@espalier/core';
-import { type Convolution, convolutionOf, geometry, type Partition, partition, windowsOf } from '@espalier/lowering';
+import {
+  addressOf,
+  type Convolution,
+  convolutionOf,
+  geometry,
+  type Partition,
+  partition,
+  tensorBytes,
+  windowsOf,
+} from '@espalier/lowering';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeProgram } from '../../program.ts';
-import { addressOf, tensorBytes } from '../elements.ts';
 import { keptLayout } from '../layouts.ts';
 import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';
 import { emitProduct, panelKinds, rowBytes, threadBytes } from '../matmul_int8/emit.ts';

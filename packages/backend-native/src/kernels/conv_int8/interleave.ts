@@ -1,12 +1,12 @@
 /** Pictures of a few planes of bytes, as decoders give them, with the channels of a pixel side by side. */
 
 import { type Binding, bindShape, type Call, type Rejection, sizeOf, type Work } from '@espalier/core';
+import { tensorBytes } from '@espalier/lowering';
 import { Assembler, al, at, byte, edx, qword, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi, xmm } from '@espalier/x64';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import { tensorBytes } from '../elements.ts';
 import { avx2 } from '../matmul/isa.ts';
 
 const MOST_CHANNELS = 4;

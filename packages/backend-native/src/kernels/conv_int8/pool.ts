@@ -1,13 +1,12 @@
 /** The largest of bytes in windows over pixels, channels last: an axis behind the window's is one of channels. */
 
 import { type Binding, bindShape, type Call, isRejection, type Rejection, sizeOf, type Work } from '@espalier/core';
-import { type Convolution, poolOf, windowsOf } from '@espalier/lowering';
+import { type Convolution, poolOf, tensorBytes, windowsOf } from '@espalier/lowering';
 import { Assembler, at, eax, r9, r10, r12, r14, rax, rbp, rbx, rcx, rdi, rdx, rsi } from '@espalier/x64';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import { tensorBytes } from '../elements.ts';
 import { avx2, avx512 } from '../matmul/isa.ts';
 import { avx512vnni, type DotIsa, register, vnni256 } from '../matmul_int8/isa.ts';
 import { emitPatches, type Patches, patchLocals, patchWords, patchWordsOf, rowElements } from './patches.ts';

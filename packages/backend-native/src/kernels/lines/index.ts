@@ -1,12 +1,12 @@
 /** Ops along one axis: sums so far, and where extreme elements are. */
 
 import { bindShape, type Call, type Constants, type DType, dtypes, normalizeAxis, sizeOf } from '@espalier/core';
-import { lineWalk, walkArgs } from '@espalier/lowering';
+import { lineWalk, tensorBytes, unitElements, walkArgs } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall, NativePhase } from '../../program.ts';
-import { type Cost, programOf, tensorBytes } from '../elements.ts';
+import { type Cost, programOf } from '../elements.ts';
 import type { Size } from '../lanes.ts';
-import { unitElements, widths } from '../row.ts';
+import { widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { emitCumulative, type SummedType, summedTypes } from './cumulative.ts';
 import { LINE } from './emit.ts';

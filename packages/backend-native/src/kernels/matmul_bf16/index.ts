@@ -10,14 +10,13 @@ import {
   sizeOf,
   type Tensor,
 } from '@espalier/core';
-import { type Geometry, geometry, type Partition, partition } from '@espalier/lowering';
+import { type Geometry, geometry, type Partition, partition, unitRows } from '@espalier/lowering';
 import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
 import { type Epilogue, epilogueOf, fuses } from '../matmul/epilogue.ts';
-import { unitRows } from '../row.ts';
 import { PANEL_COLUMNS, TILE_ROWS } from '../tiles.ts';
 import { argumentWords, emitProduct, threadBytes } from './emit.ts';
 import { emitRound, packedBytes, packPairs, pitchOf } from './round.ts';

@@ -1,6 +1,7 @@
 /** Products of float32 by weights of few bits, added up in integers. */
 
 import { type Call, type Constants, ESPALIER, isRejection, type Rejection, runGenerator, Slicer } from '@espalier/core';
+import { unitRows } from '@espalier/lowering';
 import { Assembler } from '@espalier/x64';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
@@ -10,7 +11,6 @@ import type { NativeProgram } from '../../program.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
 import { quantizedMatrix } from '../matmul/quantized.ts';
 import { rowwise } from '../matmul_sparse/common.ts';
-import { unitRows } from '../row.ts';
 import { bitmask, bitmaskBytes, OVERREAD, storedBits, writeBitmask } from './bitmask.ts';
 import { emitFixed, fixedBytes, fixedWords } from './fixed.ts';
 import { BLOCK_ROWS, COLUMNS, emitFrame } from './frame.ts';

@@ -15,13 +15,12 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { geometry, type Partition, partition } from '@espalier/lowering';
+import { addressOf, geometry, type Partition, partition } from '@espalier/lowering';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
-import { addressOf } from '../elements.ts';
 import { keptLayout } from '../layouts.ts';
 import type { LevelType } from '../levels.ts';
 import { type Epilogue, epilogueOf, quantizedType } from '../matmul/epilogue.ts';

@@ -10,12 +10,11 @@ import {
   type Structure,
   sizeOf,
 } from '@espalier/core';
-import { geometry } from '@espalier/lowering';
+import { addressOf, geometry } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import { addressOf } from '../elements.ts';
 import { type Epilogue, epilogueOf } from '../matmul/epilogue.ts';
 import { type Cut, groupsOf } from './cut.ts';
 import { type Argument, argumentWords } from './frame.ts';

@@ -58,8 +58,8 @@ export type Argument = (typeof argumentWords)[number];
 export const argument = (name: Argument): number => 8 * argumentWords.indexOf(name);
 const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i);
 
-/** What a thread keeps in memory; behind it a square of results, then sums. */
-const localWords = ['args', 'unit', 'firstTile', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const;
+/** What a thread keeps in memory, `end` the row of the result that is not stored any more; behind it a square of results, then sums. */
+const localWords = ['args', 'unit', 'firstTile', 'end', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const;
 export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;
 /** The registers of a square. */
@@ -77,6 +77,8 @@ export function emitEntry(a: Assembler): void {
   a.mov(rbx, rdx);
   a.add(rbx, at(rdi), argument('scratch'));
   a.mov(thread, local('args'), rdi);
+  a.mov(rax, at(rdi), argument('rows'));
+  a.mov(thread, local('end'), rax);
   a.mov(rax, rsi);
   a.xor(edx, edx);
   a.div(qword(at(rdi)), argument('units'));
@@ -120,7 +122,7 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.mov(thread, local('lines'), rdi);
   a.mov(thread, local('row'), rax);
   a.mov(rdi, thread, local('args'));
-  a.mov(rcx, at(rdi), argument('rows'));
+  a.mov(rcx, thread, local('end'));
   a.sub(rcx, rax);
   a.jbe(none);
   a.movi(rdx, SIDE);

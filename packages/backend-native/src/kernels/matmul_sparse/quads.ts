@@ -4,7 +4,6 @@
  * product of four for each column of the pattern. For each pattern there is one loop; the data says how often it runs.
  */
 
-import type { Tensor } from '@espalier/core';
 import {
   Assembler,
   at,
@@ -13,7 +12,6 @@ import {
   ecx,
   edx,
   type Gpr,
-  type Label,
   r8,
   r8d,
   r9,
@@ -31,6 +29,7 @@ import {
   word,
   zmm,
 } from '@espalier/x64';
+import type { Matrix } from './cut.ts';
 import { argument, emitEntry, emitStore, entryAt, LINE, local, SUMS_AT, thread, tiles, turnedAt } from './frame.ts';
 import { type Scaling, scaled } from './scaled.ts';
 import { SIDE } from './square.ts';
@@ -42,15 +41,30 @@ const PATTERNS = 2 ** GROUP;
 /** Columns of a unit. */
 export const UNIT_COLUMNS = SIDE;
 /** Sums of a column for a tile of tokens. */
-const SUM_BYTES = 4 * BYTE_ROWS;
+export const SUM_BYTES = 4 * BYTE_ROWS;
 export const QUADS_SUMS = UNIT_COLUMNS * SUM_BYTES;
 /** Bytes before the quads of a group: how many each pattern has, 16 bits each. */
 const HEADER = 2 * PATTERNS;
-/** Bytes of an offset, in 8 bytes: registers are scaled by 8. */
-const OFFSET_BYTES = 2;
-const OFFSET_SCALE = 8;
+
+/** Where the line of each row of the matrix is in a tile of A. */
+export interface QuadLines {
+  /** Bytes from where the tile begins. */
+  of(row: number): number;
+  /** Bytes of such an offset in the packed data, and what registers are scaled by. */
+  readonly offsetBytes: 2 | 4;
+  readonly scale: 1 | 8;
+}
+
+/** One line after the other. */
+export const tileLines: QuadLines = { of: (row) => row * LINE, offsetBytes: 2, scale: 8 };
 /** Rows of the matrix at most, so that an offset is one of 16 bits. */
-export const MOST_QUAD_ROWS = 0x10000 / (LINE / OFFSET_SCALE);
+export const MOST_QUAD_ROWS = (0x10000 * tileLines.scale) / LINE;
+
+/** A matrix of `k` rows and `n` columns. */
+export interface QuadMatrix extends Matrix<Int8Array> {
+  readonly k: number;
+  readonly n: number;
+}
 /** Quads are fetched so far ahead of their use: about what the next unit reads. */
 const AHEAD = 6144;
 
@@ -65,12 +79,13 @@ export interface QuadCount {
 const popcount = (pattern: number): number => Number(pattern & 1) + (pattern > 1 ? popcount(pattern >> 1) : 0);
 
 /** Rows of the matrix by pattern, each list a multiple of four: what is over joins the patterns of its parts, the last are filled up with -1. */
-function listsOf(data: Int8Array, k: number, n: number, column: number): number[][] {
+function listsOf({ data, rowStep, columnStep, k, n }: QuadMatrix, column: number): number[][] {
   const lists: number[][] = Array.from({ length: PATTERNS }, () => []);
   const columns = Math.min(GROUP, n - column);
   for (let row = 0; row < k; row++) {
     let pattern = 0;
-    for (let j = 0; j < columns; j++) if (data[row * n + column + j] !== 0) pattern |= 1 << j;
+    for (let j = 0, at = row * rowStep + column * columnStep; j < columns; j++, at += columnStep)
+      if (data[at] !== 0) pattern |= 1 << j;
     if (pattern !== 0) lists[pattern]!.push(row);
   }
   for (let size = GROUP; size > 1; size--)
@@ -87,27 +102,30 @@ function listsOf(data: Int8Array, k: number, n: number, column: number): number[
   return lists;
 }
 
-export function countQuads(matrix: Tensor): QuadCount {
-  const [k, n] = matrix.dims as [number, number];
+export function countQuads(matrix: QuadMatrix, { offsetBytes }: QuadLines): QuadCount {
+  const { n } = matrix;
   let [quads, dots] = [0, 0];
   for (let column = 0; column < n; column += GROUP)
-    for (const [pattern, list] of listsOf(matrix.data as Int8Array, k, n, column).entries()) {
+    for (const [pattern, list] of listsOf(matrix, column).entries()) {
       quads += list.length / GROUP;
       dots += (list.length / GROUP) * popcount(pattern);
     }
   const groups = Math.ceil(n / UNIT_COLUMNS) * (UNIT_COLUMNS / GROUP);
-  return { quads, dots, bytes: groups * HEADER + 4 * OFFSET_BYTES * quads + 4 * dots };
+  return { quads, dots, bytes: groups * HEADER + 4 * offsetBytes * quads + 4 * dots };
 }
 
 /** Writes the packed matrix at `to`; yields after each unit where it began, in bytes. */
-export function* packQuads(matrix: Tensor, to: DataView): Generator<number, void> {
-  const [k, n] = matrix.dims as [number, number];
-  const data = matrix.data as Int8Array;
+export function* packQuads(
+  matrix: QuadMatrix,
+  { of, offsetBytes, scale }: QuadLines,
+  to: DataView,
+): Generator<number, void> {
+  const { data, rowStep, columnStep, n } = matrix;
   let at = 0;
   for (let first = 0; first < n; first += UNIT_COLUMNS) {
     const begin = at;
     for (let column = first; column < first + UNIT_COLUMNS; column += GROUP) {
-      const lists = listsOf(data, k, n, column);
+      const lists = listsOf(matrix, column);
       lists.forEach((list, pattern) => {
         to.setUint16(at + 2 * pattern, list.length / GROUP, true);
       });
@@ -116,12 +134,14 @@ export function* packQuads(matrix: Tensor, to: DataView): Generator<number, void
         for (let i = 0; i < list.length; i += GROUP) {
           const rows = list.slice(i, i + GROUP);
           for (const row of rows) {
-            to.setUint16(at, (Math.max(0, row) * LINE) / OFFSET_SCALE, true);
-            at += OFFSET_BYTES;
+            const offset = of(Math.max(0, row)) / scale;
+            if (offsetBytes === 2) to.setUint16(at, offset, true);
+            else to.setUint32(at, offset, true);
+            at += offsetBytes;
           }
           for (let j = 0; j < GROUP; j++) {
             if (((pattern >> j) & 1) === 0) continue;
-            for (const row of rows) to.setInt8(at++, row < 0 ? 0 : data[row * n + column + j]!);
+            for (const row of rows) to.setInt8(at++, row < 0 ? 0 : data[row * rowStep + (column + j) * columnStep]!);
           }
         }
     }
@@ -129,31 +149,85 @@ export function* packQuads(matrix: Tensor, to: DataView): Generator<number, void
   }
 }
 
-const [headerAt, dataAt, sumsAt, groupsLeft, lineAt, tilesLeft] = [r10, rsi, r13, r14, r12, r15];
+const [headerAt, dataAt, groupsLeft] = [r10, rsi, r14];
+/** The lines of the current tile, where its sums go, and how many tiles are left. */
+export const [lineAt, sumsAt, tilesLeft] = [r12, r13, r15];
 /** Behind the sums, four lines of A and what becomes of them. */
 const [FIRST_LINE, FIRST_HALF] = [16, 20];
 
+/** How the tiles of a unit follow one another, and what is done with their sums. */
+export interface QuadTiles {
+  readonly lines: QuadLines;
+  /** Where the first tile's lines are, into {@link lineAt}; and where the next one's are. */
+  begin(a: Assembler): void;
+  next(a: Assembler): void;
+  /** The row of the result that the tile begins with, into rax. */
+  firstRow(a: Assembler): void;
+  /** Stores the sums of a column, sixteen tokens in each register, from so many bytes behind {@link sumsAt} on. */
+  keep(a: Assembler, sums: readonly Vector[], offset: number): void;
+}
+
+/** Of tiles with a line for each row, one after the other. */
+export const turnedTiles: QuadTiles = {
+  lines: tileLines,
+  begin(a) {
+    a.mov(lineAt, turnedAt);
+  },
+  next(a) {
+    a.mov(rdi, thread, local('args'));
+    a.add(lineAt, at(rdi), argument('tileBytes'));
+  },
+  firstRow(a) {
+    emitTile(a);
+    a.shl(rax, Math.log2(BYTE_ROWS));
+  },
+  keep(a, sums, offset) {
+    for (const [part, sum] of sums.entries()) a.vmovups(at(sumsAt), offset + part * LINE, sum);
+  },
+};
+
+/** The number of the tile, into rax. */
+export function emitTile(a: Assembler): void {
+  a.mov(rax, tiles);
+  a.sub(rax, tilesLeft);
+  a.add(rax, thread, local('firstTile'));
+}
+
 /** The code of all units: sixteen columns of the result, for some tiles of 64 tokens. */
-export function emitQuads(shape: Scaling): Uint8Array {
+export function emitQuads(shape: Scaling, walk: QuadTiles): Uint8Array {
   const a = new Assembler();
   const store = a.label();
   emitEntry(a);
   a.mov(thread, local('data'), entryAt);
-  a.mov(lineAt, turnedAt);
   a.mov(tilesLeft, tiles);
+  walk.begin(a);
   const nextTile = a.here();
   a.mov(dataAt, thread, local('data'));
   a.lea(sumsAt, thread, SUMS_AT);
   a.movi(groupsLeft, UNIT_COLUMNS / GROUP);
   const nextGroup = a.here();
-  emitGroup(a);
+  emitGroup(a, walk);
   a.dec(groupsLeft);
   a.jnz(nextGroup);
-  emitStores(a, shape.n, store);
-  a.mov(rdi, thread, local('args'));
-  a.add(lineAt, at(rdi), argument('tileBytes'));
+  for (let part = 0; part < BYTE_ROWS / SIDE; part++) {
+    walk.firstRow(a);
+    a.addi(rax, part * SIDE);
+    a.lea(rdi, thread, SUMS_AT + part * LINE);
+    a.mov(rsi, thread, local('unit'));
+    a.shl(rsi, Math.log2(UNIT_COLUMNS));
+    a.movi(rdx, shape.n);
+    a.sub(rdx, rsi);
+    a.movi(rcx, UNIT_COLUMNS);
+    a.cmp(rdx, rcx);
+    a.cmova(rdx, rcx);
+    a.call(store);
+  }
+  const done = a.label();
   a.dec(tilesLeft);
-  a.jnz(nextTile);
+  a.jz(done);
+  walk.next(a);
+  a.jmp(nextTile);
+  a.bind(done);
   a.ret();
   a.bind(store);
   emitStore(a, scaled(shape, SUM_BYTES));
@@ -161,8 +235,9 @@ export function emitQuads(shape: Scaling): Uint8Array {
 }
 
 /** Sums of four columns for a tile. */
-function emitGroup(a: Assembler): void {
+function emitGroup(a: Assembler, { lines, keep }: QuadTiles): void {
   const sum = (column: number, part: number): Vector => zmm(4 * column + part);
+  const { offsetBytes, scale } = lines;
   a.mov(headerAt, dataAt);
   a.addi(dataAt, HEADER);
   for (let i = 0; i < 16; i++) a.vpxord(zmm(i), zmm(i), zmm(i));
@@ -175,8 +250,9 @@ function emitGroup(a: Assembler): void {
     const loop = a.here();
     a.prefetcht1(at(dataAt), AHEAD);
     for (const [i, low] of [eax, ecx, edx, r8d].entries()) {
-      a.movzx(low, word(dataAt), OFFSET_BYTES * i);
-      a.vmovups(zmm(FIRST_LINE + i), at(lineAt, offsets[i]!, OFFSET_SCALE));
+      if (offsetBytes === 2) a.movzx(low, word(dataAt), offsetBytes * i);
+      else a.mov(low, at(dataAt), offsetBytes * i);
+      a.vmovups(zmm(FIRST_LINE + i), at(lineAt, offsets[i]!, scale));
     }
     const [r0, r1, r2, r3] = [0, 1, 2, 3].map((i) => zmm(FIRST_LINE + i)) as [Vector, Vector, Vector, Vector];
     const [l01, h01, l23, h23] = [0, 1, 2, 3].map((i) => zmm(FIRST_HALF + i)) as [Vector, Vector, Vector, Vector];
@@ -188,7 +264,7 @@ function emitGroup(a: Assembler): void {
     a.vpunpckhwd(r1, l01, l23);
     a.vpunpcklwd(r2, h01, h23);
     a.vpunpckhwd(r3, h01, h23);
-    let end = 4 * OFFSET_BYTES;
+    let end = 4 * offsetBytes;
     for (let column = 0; column < GROUP; column++) {
       if (((pattern >> column) & 1) === 0) continue;
       for (let part = 0; part < 4; part++)
@@ -201,26 +277,10 @@ function emitGroup(a: Assembler): void {
     a.bind(none);
   }
   for (let column = 0; column < GROUP; column++)
-    for (let part = 0; part < 4; part++) a.vmovups(at(sumsAt), column * SUM_BYTES + part * LINE, sum(column, part));
+    keep(
+      a,
+      [0, 1, 2, 3].map((part) => sum(column, part)),
+      column * SUM_BYTES,
+    );
   a.addi(sumsAt, GROUP * SUM_BYTES);
-}
-
-/** The sums of a tile, sixteen tokens after the other, into the result. */
-function emitStores(a: Assembler, n: number, store: Label): void {
-  for (let part = 0; part < BYTE_ROWS / SIDE; part++) {
-    a.mov(rax, tiles);
-    a.sub(rax, tilesLeft);
-    a.add(rax, thread, local('firstTile'));
-    a.shl(rax, Math.log2(BYTE_ROWS));
-    a.addi(rax, part * SIDE);
-    a.lea(rdi, thread, SUMS_AT + part * LINE);
-    a.mov(rsi, thread, local('unit'));
-    a.shl(rsi, Math.log2(UNIT_COLUMNS));
-    a.movi(rdx, n);
-    a.sub(rdx, rsi);
-    a.movi(rcx, UNIT_COLUMNS);
-    a.cmp(rdx, rcx);
-    a.cmova(rdx, rcx);
-    a.call(store);
-  }
 }

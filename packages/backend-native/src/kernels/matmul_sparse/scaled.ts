@@ -22,10 +22,15 @@ const paddedColumns = (n: number): number => Math.ceil((n + SIDE) / SIDE) * SIDE
 export const columnBytes = (n: number): number => 8 * paddedColumns(n);
 
 /** Writes what each column counts: its sum, and behind all sums its scale. */
-export function packColumns({ dims, data }: Tensor, scale: Tensor, buffer: ArrayBufferLike, offset: number): void {
-  const [k, n] = dims as [number, number];
+export function packColumns(
+  { data, rowStep, columnStep, k, n }: QuadMatrix,
+  scale: Tensor,
+  buffer: ArrayBufferLike,
+  offset: number,
+): void {
   const sums = new Int32Array(buffer, offset, n);
-  for (let row = 0, at = 0; row < k; row++) for (let j = 0; j < n; j++) sums[j] += (data as Int8Array)[at++]!;
+  for (let row = 0; row < k; row++)
+    for (let j = 0, at = row * rowStep; j < n; j++, at += columnStep) sums[j] += data[at]!;
   const scales = new Float32Array(buffer, offset + 4 * paddedColumns(n), n);
   for (let j = 0; j < n; j++) scales[j] = Number(scale.data[scale.size === 1 ? 0 : j]);
 }

@@ -30,14 +30,15 @@ import {
   type SizeValues,
   scatterNDRows,
   sizeValues,
+  tensorBytes,
+  unitRows,
 } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
-import { tensorBytes } from '../elements.ts';
 import type { Size } from '../lanes.ts';
 import { scattered } from '../reduce/functions.ts';
-import { unitRows, widths } from '../row.ts';
+import { widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { type MovementCode, movementCode } from './code.ts';
 import { type Copy, copyOf, costOf, type Piece } from './pieces.ts';

@@ -1,9 +1,8 @@
 /** Copies as argument words: which code moves each piece, and in which units. */
 
-import { type Axis, mergeAxes, walkArgs } from '@espalier/lowering';
+import { type Axis, mergeAxes, unitElements, walkArgs } from '@espalier/lowering';
 import { type Engine, runOnce } from '../../list.ts';
 import type { Size } from '../lanes.ts';
-import { unitElements } from '../row.ts';
 import { type MovementCode, movementCode } from './code.ts';
 import { blockColumns, blockRows, canTurn, PIECE, stagedColumns } from './emit.ts';
 

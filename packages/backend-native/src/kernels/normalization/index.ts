@@ -1,10 +1,11 @@
 /** Layer normalisation of float32 over the last axis, alone and after the sum with a residual. */
 
 import { type Call, dim, ESPALIER, normalizeAxis, sizeOf, type TensorDesc } from '@espalier/core';
+import { addressOf, columnsOf, sameSize, unitRows } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall, NativeOperand, NativePhase } from '../../program.ts';
-import { addressOf, type Cost, columnsOf, elementWork, programOf, sameSize } from '../elements.ts';
-import { unitRows, widths } from '../row.ts';
+import { type Cost, elementWork, programOf } from '../elements.ts';
+import { widths } from '../row.ts';
 import { emitLayerNormalization, type Pointers, pointersOf, type Variant } from './emit.ts';
 
 interface Row {

@@ -12,13 +12,13 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { walk, walkArgs } from '@espalier/lowering';
+import { tensorBytes, unitElements, walk, walkArgs } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall } from '../../program.ts';
-import { type Cost, programOf, tensorBytes } from '../elements.ts';
+import { type Cost, programOf } from '../elements.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import type { Size } from '../lanes.ts';
-import { unitElements, widths } from '../row.ts';
+import { widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { castOps } from './cast.ts';
 import { emitPointwise, MOST_INPUTS, operandsOf, type Recipe, type Stored } from './emit.ts';

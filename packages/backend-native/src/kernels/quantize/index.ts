@@ -12,14 +12,15 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
+import { addressOf, sameSize, unitElements } from '@espalier/lowering';
 import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { Vectors } from '../../math/index.ts';
 import type { NativeCall, NativeOperand, NativeProgram } from '../../program.ts';
-import { addressOf, type Cost, programOf, sameSize } from '../elements.ts';
+import { type Cost, programOf } from '../elements.ts';
 import type { LevelType } from '../levels.ts';
-import { unitElements, widths } from '../row.ts';
+import { widths } from '../row.ts';
 import { dynamicWords, emitDynamic, emitExtremes } from './dynamic.ts';
 import { emitQuantization, quantizeWords, type Variant } from './emit.ts';
 

@@ -1,10 +1,10 @@
 /** Reductions of float32 and int32 along any axes. */
 
 import { bindShape, type Call, type Constants, dtypes, sizeOf } from '@espalier/core';
-import { foldedAxes, foldsNeighbours, reductionWalk, unitElements, walkArgs } from '@espalier/lowering';
+import { foldedAxes, foldsNeighbours, reductionWalk, tensorBytes, unitElements, walkArgs } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall } from '../../program.ts';
-import { programOf, tensorBytes } from '../elements.ts';
+import { programOf } from '../elements.ts';
 import { widths } from '../row.ts';
 import { MOST_AXES } from '../walk.ts';
 import { emitReduction, MOST_FOLDED } from './emit.ts';

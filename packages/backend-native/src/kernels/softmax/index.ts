@@ -1,10 +1,11 @@
 /** Softmax and its logarithm, of float32, over any axis. */
 
 import { type Call, normalizeAxis, sizeOf } from '@espalier/core';
+import { addressOf, sameSize, unitElements, unitRows } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import type { NativeCall, NativePhase } from '../../program.ts';
-import { addressOf, type Cost, elementWork, programOf, sameSize } from '../elements.ts';
-import { unitElements, unitRows, widths } from '../row.ts';
+import { type Cost, elementWork, programOf } from '../elements.ts';
+import { widths } from '../row.ts';
 import { emitColumns } from './columns.ts';
 import { emitSoftmaxRows } from './rows.ts';
 

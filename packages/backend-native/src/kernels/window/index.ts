@@ -8,6 +8,7 @@ import {
   type PlaneEpilogue,
   planeEpilogue,
   poolOf,
+  unitElements,
   type Windows,
   windowsOf,
 } from '@espalier/lowering';
@@ -18,7 +19,6 @@ import type { NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { keptLayout, planeDims } from '../layouts.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
-import { unitElements } from '../row.ts';
 import { emitWindows, type Fold, MOST_OPERANDS, type Shape, spreadBytes } from './emit.ts';
 import { argumentWords, SPREAD_AT } from './frame.ts';
 

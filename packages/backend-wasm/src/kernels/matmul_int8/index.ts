@@ -16,12 +16,11 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { geometry, partition, unitRows } from '@espalier/lowering';
+import { addressOf, geometry, partition, tensorBytes, unitRows } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmProgram } from '../../program.ts';
 import { bySizes } from '../bysizes.ts';
-import { addressOf, tensorBytes } from '../elements.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { emitProduct, type Product, threadBytes } from '../matmul/emit.ts';
 import { type Epilogue, epilogueOf } from '../matmul/epilogue.ts';

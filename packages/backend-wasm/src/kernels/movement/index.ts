@@ -28,12 +28,13 @@ import {
   type SizeValues,
   scatterNDRows,
   sizeValues,
+  tensorBytes,
   unitRows,
 } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import type { WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmPhase, WasmProgram } from '../../program.ts';
-import { elementLaw, programOf, tensorBytes } from '../elements.ts';
+import { elementLaw, programOf } from '../elements.ts';
 import type { Size } from '../lanes.ts';
 import { emitIndexed, type Indexed } from './indexed.ts';
 import { copyProgram } from './program.ts';

@@ -1,10 +1,10 @@
 /** Layer normalisation of float32 over the last axis, alone and after the sum with a residual. */
 
 import { type Call, dim, ESPALIER, normalizeAxis, sizeOf, type TensorDesc } from '@espalier/core';
-import { unitRows } from '@espalier/lowering';
+import { addressOf, columnsOf, sameSize, unitRows } from '@espalier/lowering';
 import { isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmOperand, WasmPhase } from '../../program.ts';
-import { addressOf, columnsOf, elementLaw, elementWork, programOf, sameSize } from '../elements.ts';
+import { elementLaw, elementWork, programOf } from '../elements.ts';
 import { emitLayerNormalization, type Pointers, pointersOf, type Variant } from './emit.ts';
 
 interface Row {

@@ -12,10 +12,10 @@ import {
   type TensorDesc,
   type Work,
 } from '@espalier/core';
-import { unitElements, walk, walkArgs } from '@espalier/lowering';
+import { tensorBytes, unitElements, walk, walkArgs } from '@espalier/lowering';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall } from '../../program.ts';
-import { elementLaw, programOf, tensorBytes } from '../elements.ts';
+import { elementLaw, programOf } from '../elements.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
 import type { Size, Stored } from '../lanes.ts';
 import { castOps } from './cast.ts';

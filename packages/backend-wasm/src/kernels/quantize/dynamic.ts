@@ -1,14 +1,14 @@
 /** DynamicQuantizeLinear: the extremes of all elements, unit by unit; the scale and zero point that they ask for; then every element. */
 
 import type { Call } from '@espalier/core';
-import { unitElements } from '@espalier/lowering';
+import { addressOf, sameSize, unitElements } from '@espalier/lowering';
 import type { Emit } from '../../code.ts';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmOperand } from '../../program.ts';
 import { Vectors } from '../../vectors.ts';
 import { advance, keep, limit, repeat, wordsAt } from '../arguments.ts';
 import { bySizes } from '../bysizes.ts';
-import { addressOf, elementLaw, elementWork, sameSize } from '../elements.ts';
+import { elementLaw, elementWork } from '../elements.ts';
 import { pointwiseRow } from '../pointwise/index.ts';
 import { levelOps } from '../pointwise/levels.ts';
 import { accumulators, emitPass, fold } from '../row.ts';

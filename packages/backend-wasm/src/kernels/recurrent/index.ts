@@ -5,6 +5,7 @@
 
 import { bindShape, type Call, type Constants, isRejection, runGenerator, Slicer, Tensor } from '@espalier/core';
 import {
+  addressOf,
   directionFloats,
   inputWeights,
   packRecurrence,
@@ -18,7 +19,6 @@ import {
 import type { Engine } from '../../engine.ts';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmOperand, WasmProgram } from '../../program.ts';
-import { addressOf } from '../elements.ts';
 import { denseProduct } from '../matmul/index.ts';
 import { argumentWords, emitRecurrence, threadBytes } from './emit.ts';
 

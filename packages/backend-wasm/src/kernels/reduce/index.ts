@@ -1,10 +1,10 @@
 /** Reductions of float32 and int32 along any axes. */
 
 import { bindShape, dtypes, sizeOf } from '@espalier/core';
-import { foldedAxes, foldsNeighbours, reductionWalk, unitElements, walkArgs } from '@espalier/lowering';
+import { foldedAxes, foldsNeighbours, reductionWalk, tensorBytes, unitElements, walkArgs } from '@espalier/lowering';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import { bySizes } from '../bysizes.ts';
-import { elementLaw, programOf, tensorBytes } from '../elements.ts';
+import { elementLaw, programOf } from '../elements.ts';
 import { emitReduction, foldedArgs } from './emit.ts';
 import { type Reduction, reductions } from './functions.ts';
 

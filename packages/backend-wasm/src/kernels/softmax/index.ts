@@ -1,10 +1,10 @@
 /** Softmax and its logarithm, of float32, over any axis. */
 
 import { type Call, normalizeAxis, sizeOf } from '@espalier/core';
-import { unitElements, unitRows } from '@espalier/lowering';
+import { addressOf, sameSize, unitElements, unitRows } from '@espalier/lowering';
 import { isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall, WasmPhase } from '../../program.ts';
-import { addressOf, elementLaw, elementWork, programOf, sameSize } from '../elements.ts';
+import { elementLaw, elementWork, programOf } from '../elements.ts';
 import { emitSoftmaxColumns, stripeWords } from './columns.ts';
 import { emitSoftmaxRows } from './rows.ts';
 
