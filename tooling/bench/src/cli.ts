@@ -6,6 +6,8 @@ import { memory, memoryText } from './commands/memory.ts';
 import { compareModels, modelNames, modelsText } from './commands/models.ts';
 import { politeness, politenessText } from './commands/politeness.ts';
 import { sessions, sessionsText } from './commands/sessions.ts';
+import { places } from './engines/client.ts';
+import type { PeerOptions } from './engines/process.ts';
 import { models, type Sizes } from './models/index.ts';
 import { precisions } from './precision/index.ts';
 import type { ModelOptions } from './prepare.ts';
@@ -37,6 +39,8 @@ interface Flags extends Omit<ModelOptions, 'sizes'> {
   readonly json?: boolean;
 }
 
+type PeerFlags = Flags & Omit<PeerOptions, keyof ModelOptions>;
+
 const optionsOf = <T extends Flags>({ dim, batch, seq, ...flags }: T) => ({
   ...flags,
   sizes: { ...dim, ...(batch ? { batch } : {}), ...(seq ? { seq } : {}) },
@@ -56,8 +60,17 @@ const modelCommand = (name: string, summary: string): Command =>
     .option('--sparsity <share>', 'share of zeros in the weights', share, 0)
     .option('--block <shape>', 'of the zeros: 1x1, 1x4, 16x4, 2:4, ...', '1x1')
     .option('--backends <names>', "Espalier's, in the order of trust", list, ['native', 'js'])
-    .option('--mask <features>', 'features to hide from the native backend: avx512, avx512-vnni, ...', list, [])
+    .option('--mask <features>', 'features to hide from it: avx512, avx512-vnni, relaxed-simd, ...', list, [])
     .option('--json', 'print JSON');
+
+/** What can be asked where onnxruntime is beside. */
+const peerCommand = (name: string, summary: string): Command =>
+  modelCommand(name, summary)
+    .option('--alone', 'without onnxruntime', false)
+    .addOption(
+      new Option('--peer <package>', "onnxruntime's for Node, or for the web").choices(['node', 'web']).default('node'),
+    )
+    .addOption(new Option('--place <host>', 'where both run').choices([...places]).default('node'));
 
 const about = Object.entries(models).map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`);
 const program = new Command('bench')
@@ -70,12 +83,11 @@ const show = (json: boolean | undefined, result: unknown, text: () => string): v
   print(json ? JSON.stringify(result, null, 2) : text());
 
 program.addCommand(
-  modelCommand('model', 'Time a model in both engines')
+  peerCommand('model', 'Time a model in both engines')
     .argument('<name>', 'a model or an ONNX file')
     .option('--rounds <n>', 'how often the engines take turns', positive, 10)
     .option('--detail <n>', 'how many kinds of nodes to list', positive, 12)
-    .option('--alone', 'without onnxruntime', false)
-    .action(async (name: string, flags: Flags & { rounds: number; detail: number; alone: boolean }) => {
+    .action(async (name: string, flags: PeerFlags & { rounds: number; detail: number }) => {
       const result = await compare(name, optionsOf(flags));
       show(flags.json, result, () => compareText(result, flags.detail));
       if (result.isRight === false) process.exitCode = 1;
@@ -83,11 +95,10 @@ program.addCommand(
 );
 
 program.addCommand(
-  modelCommand('models', 'Time many models in both engines, with one thread and with --threads, and print one table')
+  peerCommand('models', 'Time many models in both engines, with one thread and with --threads, and print one table')
     .argument('[names...]', 'models, ONNX files or folders of them; those in $ESPALIER_FIXTURES/models when absent')
     .option('--rounds <n>', 'how often the engines take turns', positive, 5)
-    .option('--alone', 'without onnxruntime', false)
-    .action(async (given: string[], flags: Flags & { rounds: number; alone: boolean }) => {
+    .action(async (given: string[], flags: PeerFlags & { rounds: number }) => {
       const names = modelNames(given, process.env['ESPALIER_FIXTURES']);
       const threads = [...new Set([1, flags.threads])];
       const results = await compareModels(names, threads, optionsOf(flags), (row) =>
@@ -111,41 +122,36 @@ program.addCommand(
 );
 
 program.addCommand(
-  modelCommand('memory', 'Time loading a model, and watch memory over many runs and sessions')
+  peerCommand('memory', 'Time loading a model, and watch memory over many runs and sessions')
     .argument('[name]', 'a model or an ONNX file', 'minilm')
     .option('--runs <n>', 'runs over which memory must not grow', positive, 10_000)
     .option('--sessions <n>', 'sessions opened and closed', positive, 1000)
-    .option('--alone', 'without onnxruntime', false)
-    .action(async (name: string, flags: Flags & { runs: number; sessions: number; alone: boolean }) => {
+    .action(async (name: string, flags: PeerFlags & { runs: number; sessions: number }) => {
       const result = await memory(name, optionsOf(flags));
       show(flags.json, result, () => memoryText(result));
     }),
 );
 
 program.addCommand(
-  modelCommand('politeness', 'How late the event loop is during runs, and how soon an abort is heard')
+  peerCommand('politeness', 'How late the event loop is during runs, and how soon an abort is heard')
     .argument('[name]', 'a model or an ONNX file, whose runs should take 100 ms or more', 'bert')
     .option('--seconds <n>', 'how long to watch', positive, 3)
-    .option('--alone', 'without onnxruntime', false)
-    .action(async (name: string, flags: Flags & { seconds: number; alone: boolean }) => {
+    .action(async (name: string, flags: PeerFlags & { seconds: number }) => {
       const result = await politeness(name, optionsOf(flags));
       show(flags.json, result, () => politenessText(result));
     }),
 );
 
 program.addCommand(
-  modelCommand('sessions', 'Several sessions at once in one process against the best split of the threads')
+  peerCommand('sessions', 'Several sessions at once in one process against the best split of the threads')
     .argument('[name]', 'a model or an ONNX file', 'minilm')
     .option('--sessions <n>', 'how many at once', positive, 4)
     .option('--seconds <n>', 'for each measurement', positive, 2)
     .option('--rounds <n>', 'how often all are measured', positive, 3)
-    .option('--alone', 'without onnxruntime', false)
-    .action(
-      async (name: string, flags: Flags & { sessions: number; seconds: number; rounds: number; alone: boolean }) => {
-        const result = await sessions(name, optionsOf(flags));
-        show(flags.json, result, () => sessionsText(result));
-      },
-    ),
+    .action(async (name: string, flags: PeerFlags & { sessions: number; seconds: number; rounds: number }) => {
+      const result = await sessions(name, optionsOf(flags));
+      show(flags.json, result, () => sessionsText(result));
+    }),
 );
 
 for (const command of [program, ...program.commands]) command.exitOverride();

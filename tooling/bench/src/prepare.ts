@@ -61,7 +61,7 @@ export async function prepareModel(name: string, options: ModelOptions): Promise
     return { graph, file: name, bytes: statSync(name).size, sizes, feeds, dispose: () => undefined };
 
   const zeroed = isPruned ? await prune(graph, { block, ...sparsity }) : graph;
-  const backends = makeBackends({ ...options, precision: 'float32' });
+  const backends = await makeBackends({ ...options, precision: 'float32' });
   const runtime = createRuntime({ backends });
   const ready = await inPrecision(zeroed, options.precision, { runtime, feeds, sizes });
   const isRounded = options.precision === 'int8-dynamic' || options.precision === 'int8-static';

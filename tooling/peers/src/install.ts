@@ -7,10 +7,11 @@ import { join, resolve } from 'node:path';
 
 const folder = resolve(import.meta.dirname, '../../../.cache/peers');
 
-/** The module of an npm package, which is installed in this version if it is not there yet. */
-export function installPeer(name: string, version: string): unknown {
+/** Where an npm package is, which is installed in this version if it is not there yet. */
+export function peerFolder(name: string, version: string): string {
   const home = join(folder, `${name}-${version}`);
-  if (!existsSync(join(home, 'node_modules', name, 'package.json'))) {
+  const installed = join(home, 'node_modules', name);
+  if (!existsSync(join(installed, 'package.json'))) {
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'package.json'), '{"private":true}');
     // onnxruntime-node's own install script would download what its tarball holds already.
@@ -23,5 +24,10 @@ export function installPeer(name: string, version: string): unknown {
       shell: process.platform === 'win32',
     });
   }
-  return createRequire(join(home, 'index.js'))(name);
+  return installed;
+}
+
+/** The module of an npm package. */
+export function installPeer(name: string, version: string): unknown {
+  return createRequire(join(peerFolder(name, version), 'index.js'))(name);
 }

@@ -1,26 +1,10 @@
-/** onnxruntime-node, with Espalier's tensors in and out. */
+/** onnxruntime-node and onnxruntime-web, installed if need be. */
 
-import { Tensor } from '@espalier/core';
-import { installPeer } from './install.ts';
+import { readFileSync } from 'node:fs';
+import { installPeer, peerFolder } from './install.ts';
+import { type Onnxruntime, type PeerSession, sessionOf, webSession } from './session.ts';
 
 const VERSION = '1.30.0';
-
-interface OnnxruntimeTensor {
-  readonly type: string;
-  readonly data: ArrayLike<number | bigint | string>;
-  readonly dims: readonly number[];
-}
-
-interface InferenceSession {
-  run(feeds: Record<string, OnnxruntimeTensor>): Promise<Record<string, OnnxruntimeTensor>>;
-  endProfiling(): void;
-  release(): Promise<void>;
-}
-
-interface Onnxruntime {
-  readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => OnnxruntimeTensor;
-  readonly InferenceSession: { create(path: string, options: object): Promise<InferenceSession> };
-}
 
 export interface PeerOptions {
   /** 1 when absent. */
@@ -31,44 +15,32 @@ export interface PeerOptions {
   readonly optimized?: string;
 }
 
-/** A model in onnxruntime. */
-export interface PeerSession {
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
-  /** Writes the profile. */
-  endProfiling(): void;
-  dispose(): Promise<void>;
-}
-
 /** Installs onnxruntime-node if need be and loads it. */
 export function loadOnnxruntime(): Onnxruntime {
   return installPeer('onnxruntime-node', VERSION) as Onnxruntime;
 }
 
-export async function peerSession(file: string, options: PeerOptions = {}): Promise<PeerSession> {
+export function peerSession(file: string, options: PeerOptions = {}): Promise<PeerSession> {
   const { threads = 1, profile, optimized } = options;
-  const module = loadOnnxruntime();
-  const session = await module.InferenceSession.create(file, {
+  return sessionOf(loadOnnxruntime(), file, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
     ...(optimized ? { optimizedModelFilePath: optimized } : {}),
   });
+}
+
+/** A session of onnxruntime-web in Node; all of a process have as many threads as the first. */
+export function webPeerSession(file: string, threads: number): Promise<PeerSession> {
+  return webSession(installPeer('onnxruntime-web', VERSION) as Onnxruntime, readFileSync(file), threads);
+}
+
+/** What a page has to be served of onnxruntime-web. */
+export function webPeerFiles(): { readonly folder: string; readonly names: readonly string[] } {
+  const module = 'ort-wasm-simd-threaded';
   return {
-    async run(feeds) {
-      const given = Object.entries(feeds).map(([name, { type, data, dims }]) => [
-        name,
-        new module.Tensor(type, data, dims),
-      ]);
-      const results = await session.run(Object.fromEntries(given));
-      return Object.fromEntries(
-        Object.entries(results).map(([name, { type, data, dims }]) => [
-          name,
-          new Tensor(type as Tensor['type'], data as never, dims),
-        ]),
-      );
-    },
-    endProfiling: () => session.endProfiling(),
-    dispose: () => session.release(),
+    folder: `${peerFolder('onnxruntime-web', VERSION)}/dist`,
+    names: ['ort.wasm.min.mjs', `${module}.mjs`, `${module}.wasm`],
   };
 }

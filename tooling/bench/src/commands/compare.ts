@@ -35,6 +35,8 @@ export interface Comparison {
   readonly model: string;
   readonly precision: string;
   readonly threads: number;
+  /** Espalier's first backend. */
+  readonly backend: string;
   readonly fileBytes: number;
   readonly sizes: Readonly<Record<string, number>>;
   readonly ours: Summary;
@@ -42,7 +44,7 @@ export interface Comparison {
   /** Their time over ours. */
   readonly wall?: Ratio;
   /** Their processor time over ours: steadier than the clock where others use the machine, with one thread. */
-  readonly cpu?: number;
+  readonly cpu?: number | undefined;
   readonly difference?: Difference;
   /** From what the model gave before it was quantised. */
   readonly fromFloat?: { readonly ours: Difference; readonly theirs: Difference };
@@ -57,7 +59,8 @@ export interface Comparison {
 interface Summary {
   readonly medianSeconds: number;
   readonly leastSeconds: number;
-  readonly cpuSeconds: number;
+  /** Unknown in a page. */
+  readonly cpuSeconds?: number | undefined;
   readonly openSeconds: number;
 }
 
@@ -79,11 +82,12 @@ const QUANTIZED_FILE = 5e-2;
 
 export function compare(name: string, options: CompareOptions): Promise<Comparison> {
   return withModel(name, options, async (model) => {
-    const clients = enginesOf(options).map(startEngine);
+    const clients: EngineClient[] = [];
     try {
+      for (const engine of enginesOf(options)) clients.push(await startEngine(engine, options.place));
       return await measure(name, model, clients, options);
     } finally {
-      for (const client of clients) client.stop();
+      for (const client of clients) await client.stop();
     }
   });
 }
@@ -125,15 +129,16 @@ async function measure(
     model: name,
     precision: options.precision,
     threads: options.threads,
+    backend: options.backends[0]!,
     fileBytes: model.bytes,
     sizes: model.sizes,
     ours: ours!,
-    ...(theirs ? { theirs, wall: ratioOf(a!, b!), cpu: theirs.cpuSeconds / ours!.cpuSeconds } : {}),
+    ...(theirs ? { theirs, wall: ratioOf(a!, b!), cpu: overIf(theirs.cpuSeconds, ours!.cpuSeconds) } : {}),
     ...(apart ? { difference: apart, isRight: isNear || isAsNear } : {}),
     ...(fromFloat ? { fromFloat } : {}),
     rates,
     predicted: opened[0]!.predicted ?? 0,
-    kinds: byKind(nodes[0]!, nodes[1], rates),
+    kinds: byKind(nodes[0]!, nodes[1]?.length ? nodes[1] : undefined, rates),
     nodes: nodes[0]!,
     theirNodes: nodes[1] ?? [],
   };
@@ -146,13 +151,17 @@ async function runsPerRound(client: EngineClient): Promise<number> {
 
 function summarize(timed: readonly Timed[], { seconds: openSeconds }: Opened): Summary {
   const wall = timed.flatMap((round) => round.wall);
+  const cpu = timed.flatMap((round) => round.cpu ?? []);
   return {
     medianSeconds: median(wall),
     leastSeconds: Math.min(...wall),
-    cpuSeconds: median(timed.map(({ cpu }) => cpu)),
+    cpuSeconds: cpu.length > 0 ? median(cpu) : undefined,
     openSeconds,
   };
 }
+
+const overIf = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? undefined : a / b;
 
 function worst(ours: Feeds, theirs: Feeds): Difference {
   const each = Object.entries(theirs).map(([name, expected]) => difference(ours[name]!, expected));
@@ -207,12 +216,12 @@ export function compareText(result: Comparison, detail: number): string {
   const sizes = Object.entries(result.sizes).map(([name, value]) => `${name}=${value}`);
   const lines = [
     `${result.model} ${result.precision}, ${sizes.join(' ')}, ${result.threads} thread(s), file ${bytes(result.fileBytes)}`,
-    `espalier     median ${seconds(ours.medianSeconds)}, least ${seconds(ours.leastSeconds)}, processor ${seconds(ours.cpuSeconds)}; predicted ${seconds(result.predicted)}; opened in ${seconds(ours.openSeconds)}`,
+    `espalier     ${timesOf(ours)}; predicted ${seconds(result.predicted)}; opened in ${seconds(ours.openSeconds)}`,
   ];
   if (theirs && wall && apart) {
     lines.push(
-      `onnxruntime  median ${seconds(theirs.medianSeconds)}, least ${seconds(theirs.leastSeconds)}, processor ${seconds(theirs.cpuSeconds)}; opened in ${seconds(theirs.openSeconds)}`,
-      `ratio of medians ${wall.ofMedians.toFixed(2)}x (rounds ${wall.spread.map((r) => r.toFixed(2)).join(' to ')}), of least times ${wall.ofLeast.toFixed(2)}x, of processor times ${cpu!.toFixed(2)}x`,
+      `onnxruntime  ${timesOf(theirs)}; opened in ${seconds(theirs.openSeconds)}`,
+      `ratio of medians ${wall.ofMedians.toFixed(2)}x (rounds ${wall.spread.map((r) => r.toFixed(2)).join(' to ')}), of least times ${wall.ofLeast.toFixed(2)}x${cpu === undefined ? '' : `, of processor times ${cpu.toFixed(2)}x`}`,
       `outputs ${result.isRight ? 'agree' : 'DIFFER'}: ${distance(apart)}`,
       ...(fromFloat
         ? [`  from the floats before: espalier ${distance(fromFloat.ours)}, onnxruntime ${distance(fromFloat.theirs)}`]
@@ -245,6 +254,12 @@ export function compareText(result: Comparison, detail: number): string {
   if (result.theirNodes.length > 0) lines.push('', nodeTable('onnxruntime', result.theirNodes, detail));
   return lines.join('\n');
 }
+
+const timesOf = ({ medianSeconds, leastSeconds, cpuSeconds }: Summary): string =>
+  [
+    `median ${seconds(medianSeconds)}, least ${seconds(leastSeconds)}`,
+    ...(cpuSeconds === undefined ? [] : [`processor ${seconds(cpuSeconds)}`]),
+  ].join(', ');
 
 /** Relative to the mean square and to the largest of what is expected. */
 const distance = ({ typical, largest }: Difference): string =>

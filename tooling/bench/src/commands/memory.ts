@@ -1,7 +1,7 @@
 /** What loading a model takes beside onnxruntime, and whether memory comes back: each measurement in a process of its own. */
 
 import type { EngineName } from '../engines/engine.ts';
-import { enginesOf, inProcess, open, type PeerOptions, withModel } from '../engines/process.ts';
+import { enginesOf, open, type PeerOptions, withEngine, withModel } from '../engines/process.ts';
 import type { PreparedModel } from '../prepare.ts';
 import { slope } from '../statistics.ts';
 import { bytes, percent, seconds, table } from '../text.ts';
@@ -48,14 +48,14 @@ export function memory(name: string, options: MemoryOptions): Promise<MemoryRepo
 }
 
 async function use(engine: EngineName, model: PreparedModel, options: MemoryOptions): Promise<MemoryUse> {
-  const loading = await inProcess(engine, async (client) => {
+  const loading = await withEngine(engine, options, async (client) => {
     const before = await client.memory();
     const { seconds: openSeconds } = await open(client, model, options);
     const { wall } = await client.time(1);
     const firstRunSeconds = wall[0]!;
     return { before, openSeconds, firstRunSeconds };
   });
-  const running = await inProcess(engine, async (client) => {
+  const running = await withEngine(engine, options, async (client) => {
     const before = await client.memory();
     await open(client, model, options);
     const afterOpen = (await client.memory()) - before;
@@ -69,7 +69,7 @@ async function use(engine: EngineName, model: PreparedModel, options: MemoryOpti
     const growthPerRun = slope(samples.slice(SAMPLES / 4)) / Math.ceil(options.runs / SAMPLES);
     return { afterOpen, afterRun, growthPerRun };
   });
-  const opening = await inProcess(engine, async (client) => {
+  const opening = await withEngine(engine, options, async (client) => {
     const before = await client.memory();
     let afterTenSessions = 0;
     for (let i = 1; i <= options.sessions; i++) {

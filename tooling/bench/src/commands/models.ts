@@ -46,12 +46,12 @@ const headings = [
   'least',
   'processor',
   'outputs',
-  'not native',
+  'elsewhere',
 ];
 
 /** Ops whose kernels are not the first backend's; what the runtime itself does is no kernel. */
-export function elsewhere({ nodes }: Pick<Comparison, 'nodes'>): string[] {
-  const others = nodes.filter(({ kernel }) => !/^(native|runtime)\//.test(kernel));
+export function elsewhere({ nodes, backend }: Pick<Comparison, 'nodes' | 'backend'>): string[] {
+  const others = nodes.filter(({ kernel }) => ![backend, 'runtime'].includes(kernel.split('/')[0]!));
   return [...new Set(others.map(({ op }) => op))];
 }
 

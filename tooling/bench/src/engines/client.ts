@@ -1,8 +1,9 @@
-/** Starts engines in processes of their own and asks them things. */
+/** Starts engines in processes of their own, or in pages, and asks them things. */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { EspalierError } from '@espalier/core';
 import type { Engine, EngineName } from './engine.ts';
+import { openPage } from './page.ts';
 
 export interface Question {
   readonly id: number;
@@ -16,15 +17,23 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** An engine in another process; `stop` ends that. */
-export type EngineClient = Engine & { readonly name: EngineName; stop(): void };
+export const places = ['node', 'chromium'] as const;
+export type Place = (typeof places)[number];
 
-export function startEngine(name: EngineName): EngineClient {
-  const child = fork(new URL('./worker.js', import.meta.url), [name], {
-    serialization: 'advanced',
-    execArgv: ['--expose-gc'],
-  });
-  const ask = questions(name, child);
+/** A call of a method of an engine that is elsewhere. */
+export type Ask = (call: keyof Engine, args: readonly unknown[]) => Promise<unknown>;
+/** Where an engine is. */
+export interface Connection {
+  readonly ask: Ask;
+  /** Ends it. */
+  stop(): Promise<void>;
+}
+
+/** An engine in another process; `stop` ends that. */
+export type EngineClient = Engine & { readonly name: EngineName; stop(): Promise<void> };
+
+export async function startEngine(name: EngineName, place: Place): Promise<EngineClient> {
+  const { ask, stop } = await (place === 'chromium' ? openPage(name) : startProcess(name));
   const call =
     <K extends keyof Engine>(method: K) =>
     (...args: Parameters<Engine[K]>): ReturnType<Engine[K]> =>
@@ -40,11 +49,19 @@ export function startEngine(name: EngineName): EngineClient {
     responsiveness: call('responsiveness'),
     throughput: call('throughput'),
     close: call('close'),
-    stop: () => void child.kill(),
+    stop,
   };
 }
 
-function questions(name: EngineName, child: ChildProcess) {
+function startProcess(name: EngineName): Connection {
+  const child = fork(new URL('./worker.js', import.meta.url), [name], {
+    serialization: 'advanced',
+    execArgv: ['--expose-gc'],
+  });
+  return { ask: questions(name, child), stop: async () => void child.kill() };
+}
+
+function questions(name: EngineName, child: ChildProcess): Ask {
   const open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let last = 0;
   const fail = (message: string): void => {
@@ -58,7 +75,7 @@ function questions(name: EngineName, child: ChildProcess) {
     else question?.reject(new EspalierError('BAD_INPUT', `${name}: ${error}`));
   });
   child.on('exit', (code, signal) => fail(`the process ended (${signal ?? `exit code ${code}`})`));
-  return (call: keyof Engine, args: readonly unknown[]): Promise<unknown> =>
+  return (call, args) =>
     new Promise((resolve, reject) => {
       const id = last++;
       open.set(id, { resolve, reject });

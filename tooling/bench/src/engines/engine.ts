@@ -5,17 +5,19 @@ import { type DType, Tensor, type TensorData } from '@espalier/core';
 import type { Sizes } from '../models/index.ts';
 import type { Kind } from './kinds.ts';
 
-export const engineNames = ['espalier', 'onnxruntime'] as const;
-export type EngineName = (typeof engineNames)[number];
+export type PeerName = 'onnxruntime-node' | 'onnxruntime-web';
+export type EngineName = 'espalier' | PeerName;
 
 export interface EngineOptions {
   readonly file: string;
   readonly threads: number;
   readonly sizes: Sizes;
-  /** Espalier's backends and the features hidden from the native one. */
+  /** Espalier's backends and the features hidden from all that have any. */
   readonly backends: readonly string[];
   readonly mask: readonly string[];
   readonly precision: 'float32' | 'bfloat16';
+  /** Where a page finds the worker of the WebAssembly backend. */
+  readonly workerUrl?: string;
 }
 
 export interface Opened {
@@ -43,8 +45,8 @@ export interface NodeTime {
 export interface Timed {
   /** Seconds of each run. */
   readonly wall: readonly number[];
-  /** Seconds of processor time of a run, on average: of all threads. */
-  readonly cpu: number;
+  /** Seconds of processor time of a run, on average: of all threads. Unknown in a page. */
+  readonly cpu?: number;
 }
 
 /** A tensor between processes. */

@@ -1,19 +1,20 @@
-/** onnxruntime-node's sessions. */
+/** Sessions of onnxruntime-node and onnxruntime-web. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { peerSession } from '@espalier/peers';
+import { peerSession, webPeerSession } from '@espalier/peers';
 import type { NodeTime } from './engine.ts';
 import { kindOf } from './kinds.ts';
-import { leastTimes, type OpenSession } from './session.ts';
+import { leastTimes, type OpenSession, peerEngine } from './session.ts';
+
+export const openOnnxruntimeWeb: OpenSession = async ({ file, threads }) =>
+  peerEngine(await webPeerSession(file, threads));
 
 export const openOnnxruntime: OpenSession = async ({ file, threads }) => {
   const session = await peerSession(file, { threads });
   return {
-    opened: {},
-    aborts: false,
-    run: (feeds) => session.run(feeds),
+    ...peerEngine(session),
     async nodes(feeds, runs) {
       const folder = mkdtempSync(join(tmpdir(), 'espalier-bench-'));
       try {
@@ -28,7 +29,6 @@ export const openOnnxruntime: OpenSession = async ({ file, threads }) => {
         rmSync(folder, { recursive: true });
       }
     },
-    close: () => session.dispose(),
   };
 };
 

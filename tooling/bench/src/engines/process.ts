@@ -1,15 +1,20 @@
-/** Models in engines in processes of their own: made, opened, and cleaned up behind. */
+/** Models in engines, each in a process or page of its own: made, opened, and cleaned up behind. */
 
 import { type ModelOptions, type PreparedModel, prepareModel } from '../prepare.ts';
-import { type EngineClient, startEngine } from './client.ts';
-import { type EngineName, engineNames, type Opened, toSent } from './engine.ts';
+import { type EngineClient, type Place, startEngine } from './client.ts';
+import { type EngineName, type Opened, toSent } from './engine.ts';
 
 export interface PeerOptions extends ModelOptions {
   /** Without onnxruntime. */
   readonly alone: boolean;
+  /** Which of onnxruntime's packages. */
+  readonly peer: 'node' | 'web';
+  /** Where both run. */
+  readonly place: Place;
 }
 
-export const enginesOf = ({ alone }: PeerOptions): readonly EngineName[] => (alone ? ['espalier'] : engineNames);
+export const enginesOf = ({ alone, peer }: PeerOptions): readonly EngineName[] =>
+  alone ? ['espalier'] : ['espalier', `onnxruntime-${peer}`];
 
 export async function withModel<T>(
   name: string,
@@ -24,12 +29,16 @@ export async function withModel<T>(
   }
 }
 
-export async function inProcess<T>(engine: EngineName, work: (client: EngineClient) => Promise<T>): Promise<T> {
-  const client = startEngine(engine);
+export async function withEngine<T>(
+  engine: EngineName,
+  { place }: PeerOptions,
+  work: (client: EngineClient) => Promise<T>,
+): Promise<T> {
+  const client = await startEngine(engine, place);
   try {
     return await work(client);
   } finally {
-    client.stop();
+    await client.stop();
   }
 }
 
@@ -52,7 +61,7 @@ export function forEachEngine<T>(
     const results: T[] = [];
     for (const engine of enginesOf(options))
       results.push(
-        await inProcess(engine, async (client) => {
+        await withEngine(engine, options, async (client) => {
           await open(client, model, options);
           return work(client, engine);
         }),

@@ -1,6 +1,7 @@
 /** What both engines are to a worker: a way to open sessions. */
 
 import type { Tensor } from '@espalier/core';
+import type { PeerSession } from '@espalier/peers/session';
 import type { EngineOptions, NodeTime, Opened } from './engine.ts';
 
 export interface EngineSession {
@@ -11,6 +12,15 @@ export interface EngineSession {
   nodes(feeds: Readonly<Record<string, Tensor>>, runs: number): Promise<readonly NodeTime[]>;
   close(): Promise<void>;
 }
+
+/** A peer, which neither aborts nor says what its nodes took unless it is asked in its own way. */
+export const peerEngine = (session: PeerSession): EngineSession => ({
+  opened: {},
+  aborts: false,
+  run: (feeds) => session.run(feeds),
+  nodes: async () => [],
+  close: () => session.dispose(),
+});
 
 export type OpenSession = (options: EngineOptions) => Promise<EngineSession>;
 
