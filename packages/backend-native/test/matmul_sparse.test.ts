@@ -212,25 +212,25 @@ describe.skipIf(reason)('products by sparse matrices', () => {
           }
     });
 
-    it.each(['quads', 'blocks1x4'] as const)('as %s end in levels', async (kind) => {
+    it.each(['quads', 'blocks1x4'] as const)('as %s add levels and end in some', async (kind) => {
       const [m, k, n] = [70, 92, 37];
       const inputs = [
         ...[bytes('uint8', [m, k], 1), one(2 ** -7), new Tensor('uint8', [100], [])],
         ...[bytes('int8', [k, n], 2, 0.2), tensor([n], 3), new Tensor('int8', new Int8Array(n), [n])],
         ...[tensor([n], 4), one(2 ** -4), new Tensor('uint8', [90], [])],
+        ...[bytes('int8', [m, n], 5), one(2 ** -6), new Tensor('int8', [-9], [])],
       ];
       const steps: EpilogueStep[] = [
         { op: 'Add', attrs: {}, inputs: [6], position: 0 },
+        { op: 'DequantizeAdd', attrs: {}, inputs: [9, 10, 11], position: 0 },
         { op: 'QuantizeLinear', attrs: {}, inputs: [7, 8], position: 0 },
       ];
       const names = inputs.map((_, i) => `input ${i}`);
       const node = { name: 'q', op: 'QuantizedMatMul', domain: 'espalier', attrs: {}, outputs: ['y'] };
       const [product] = await js({ ...node, inputs: names.slice(0, 6) }, inputs.slice(0, 6));
-      const wanted = await evaluate('QuantizeLinear', [
-        await evaluate('Add', [product!, inputs[6]!]),
-        inputs[7]!,
-        inputs[8]!,
-      ]);
+      const biased = await evaluate('Add', [product!, inputs[6]!]);
+      const sum = await evaluate('Add', [biased, await evaluate('DequantizeLinear', inputs.slice(9))]);
+      const wanted = await evaluate('QuantizeLinear', [sum, inputs[7]!, inputs[8]!]);
       const got = await run(kind, inputs, [m, n], steps, 'uint8');
       const off = [...got].filter((y, i) => Math.abs(y - (wanted.data[i] as number)) > 0).length;
       expect(off).toBeLessThan(5);

@@ -68,6 +68,12 @@ export interface Matrix<T extends ArrayLike<number> = ArrayLike<number>> {
   readonly columnStep: number;
 }
 
+/** One with its sizes. */
+export interface SizedMatrix<T extends ArrayLike<number> = ArrayLike<number>> extends Matrix<T> {
+  readonly k: number;
+  readonly n: number;
+}
+
 export const rowMajor = <T extends ArrayLike<number>>(data: T, columns: number): Matrix<T> => ({
   ...{ data, rowStep: columns, columnStep: 1 },
 });

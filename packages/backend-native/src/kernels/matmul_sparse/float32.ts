@@ -6,9 +6,10 @@ import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
-import { levels, notSparse, programOf, remembered, rowwise, streamCost } from './common.ts';
+import { levels, notSparse, remembered, rowwise, streamCost } from './common.ts';
 import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
+import { programOf, rowTiles } from './program.ts';
 import { SIDE } from './square.ts';
 import { emitStreamEntry, emitUnit, type Stream, turned } from './stream.ts';
 import { emitTurn } from './turn.ts';
@@ -72,16 +73,10 @@ export const stream: NativeKernel = {
     new BigUint64Array(memory, byteOffset + entriesAt, cut.units.length).set(code.addresses.slice(2).map(BigInt));
     return programOf(
       {
-        ...{
-          dims: [k, n],
-          units: cut.units.length,
-          tileRows: SIDE,
-          tileBytes: k * LINE,
-          elementBytes: 4,
-          resultBytes: 4,
-        },
+        ...{ dims: [k, n], units: cut.units.length, resultBytes: 4 },
+        turning: rowTiles(0, k, { rows: SIDE, bytes: k * LINE, elementBytes: 4 }),
         threadBytes: (tiles) => SUMS_AT + (tiles * unitColumns(cut) + SIDE) * LINE,
-        ...{ epilogue, a: 0, packed: [1], code, buffer, columnsAt: 0, entriesAt },
+        ...{ epilogue, packed: [1], code, buffer, columnsAt: 0, entriesAt },
       },
       engine,
     );

@@ -160,15 +160,13 @@ function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish, isSho
   a.mov(resultAt, rdx);
   a.imul(resultAt, at(rdi), argument('cRow'));
   a.add(resultAt, at(rdi), argument('c'));
-  if (bytes === 1) a.add(resultAt, rcx);
-  a.shl(rcx, 2);
-  if (bytes === 4) a.add(resultAt, rcx);
-  epilogue.operands.forEach(({ perColumn }, i) => {
+  a.lea(resultAt, at(resultAt, rcx, bytes));
+  epilogue.operands.forEach(({ perColumn, dtype }, i) => {
     const address = operandsAt[i]!;
     a.mov(address, rdx);
     a.imul(address, at(rdi), operandArgument(i) + 8);
     a.add(address, at(rdi), operandArgument(i));
-    if (perColumn) a.add(address, rcx);
+    if (perColumn) a.lea(address, at(address, rcx, dtype === 'float32' ? 4 : 1));
   });
   const addresses = epilogue.operands.map((_, i) => at(operandsAt[i]!));
   const done = a.label();

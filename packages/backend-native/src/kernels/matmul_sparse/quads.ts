@@ -29,7 +29,7 @@ import {
   word,
   zmm,
 } from '@espalier/x64';
-import type { Matrix } from './cut.ts';
+import type { SizedMatrix } from './cut.ts';
 import { argument, emitEntry, emitStore, entryAt, LINE, local, SUMS_AT, thread, tiles, turnedAt } from './frame.ts';
 import { type Scaling, scaled } from './scaled.ts';
 import { SIDE } from './square.ts';
@@ -60,11 +60,6 @@ export const tileLines: QuadLines = { of: (row) => row * LINE, offsetBytes: 2, s
 /** Rows of the matrix at most, so that an offset is one of 16 bits. */
 export const MOST_QUAD_ROWS = (0x10000 * tileLines.scale) / LINE;
 
-/** A matrix of `k` rows and `n` columns. */
-export interface QuadMatrix extends Matrix<Int8Array> {
-  readonly k: number;
-  readonly n: number;
-}
 /** Quads are fetched so far ahead of their use: about what the next unit reads. */
 const AHEAD = 6144;
 
@@ -79,7 +74,7 @@ export interface QuadCount {
 const popcount = (pattern: number): number => Number(pattern & 1) + (pattern > 1 ? popcount(pattern >> 1) : 0);
 
 /** Rows of the matrix by pattern, each list a multiple of four: what is over joins the patterns of its parts, the last are filled up with -1. */
-function listsOf({ data, rowStep, columnStep, k, n }: QuadMatrix, column: number): number[][] {
+function listsOf({ data, rowStep, columnStep, k, n }: SizedMatrix<Int8Array>, column: number): number[][] {
   const lists: number[][] = Array.from({ length: PATTERNS }, () => []);
   const columns = Math.min(GROUP, n - column);
   for (let row = 0; row < k; row++) {
@@ -102,7 +97,7 @@ function listsOf({ data, rowStep, columnStep, k, n }: QuadMatrix, column: number
   return lists;
 }
 
-export function countQuads(matrix: QuadMatrix, { offsetBytes }: QuadLines): QuadCount {
+export function countQuads(matrix: SizedMatrix<Int8Array>, { offsetBytes }: QuadLines): QuadCount {
   const { n } = matrix;
   let [quads, dots] = [0, 0];
   for (let column = 0; column < n; column += GROUP)
@@ -116,7 +111,7 @@ export function countQuads(matrix: QuadMatrix, { offsetBytes }: QuadLines): Quad
 
 /** Writes the packed matrix at `to`; yields after each unit where it began, in bytes. */
 export function* packQuads(
-  matrix: QuadMatrix,
+  matrix: SizedMatrix<Int8Array>,
   { of, offsetBytes, scale }: QuadLines,
   to: DataView,
 ): Generator<number, void> {

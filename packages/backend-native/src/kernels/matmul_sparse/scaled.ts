@@ -7,6 +7,7 @@ import { type LevelType, packLevels, storeSomeLevels } from '../levels.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { emitZeroPoint, type ZeroPoint } from '../matmul_int8/zero-point.ts';
+import type { SizedMatrix } from './cut.ts';
 import { argument, type Finish } from './frame.ts';
 import { SIDE } from './square.ts';
 
@@ -23,7 +24,7 @@ export const columnBytes = (n: number): number => 8 * paddedColumns(n);
 
 /** Writes what each column counts: its sum, and behind all sums its scale. */
 export function packColumns(
-  { data, rowStep, columnStep, k, n }: QuadMatrix,
+  { data, rowStep, columnStep, k, n }: SizedMatrix<Int8Array>,
   scale: Tensor,
   buffer: ArrayBufferLike,
   offset: number,
