@@ -9,6 +9,7 @@ import { convolution } from './kernels/conv/index.ts';
 import { convInt8 } from './kernels/conv_int8/index.ts';
 import { interleaveInt8 } from './kernels/conv_int8/interleave.ts';
 import { poolInt8 } from './kernels/conv_int8/pool.ts';
+import { convolutionSparseBytes } from './kernels/conv_sparse/bytes.ts';
 import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { lines } from './kernels/lines/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
@@ -44,6 +45,7 @@ const table: readonly NativeKernel[] = [
   ...interleaveInt8,
   ...poolInt8,
   ...convolutionSparse,
+  convolutionSparseBytes,
   ...windows,
   ...winograd,
   ...pointwise,

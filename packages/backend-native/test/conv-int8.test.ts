@@ -1,42 +1,15 @@
 /** Convolutions of bytes against the scalar backend, for each instruction set, with guard pages. */
 
-import { createJsBackend } from '@espalier/backend-js';
-import { type Attributes, createEvaluator, type Node, onnxOps, Tensor } from '@espalier/core';
-import { expect, it } from 'vitest';
+import { it } from 'vitest';
 import { convInt8, kernelsFor } from '../src/kernels/conv_int8/index.ts';
 import { bytes } from './bytes.ts';
+import { comparison } from './convolved-bytes.ts';
 import { describeDotIsas } from './dot-isas.ts';
-
-const js = createEvaluator(createJsBackend(), onnxOps);
 
 describeDotIsas(
   { does: 'convolves bytes', what: 'convolutions of bytes', table: convInt8, runs: 8, kernelsFor },
   (kernels, backend) => {
-    async function same(
-      x: Tensor,
-      w: Tensor,
-      attrs: Attributes,
-      zeros: readonly (Tensor | undefined)[] = [],
-    ): Promise<void> {
-      const one = new Tensor('float32', [1], []);
-      const inputs = [x, one, zeros[0], w, one, zeros[1]];
-      const node: Node = {
-        ...{ name: 'conv', op: 'QuantizedConv', domain: 'espalier', attrs },
-        ...{ inputs: inputs.map((input, i) => (input ? `i${i}` : '')), outputs: ['y'] },
-      };
-      const constants = inputs.map((tensor, i) =>
-        tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: tensor.size } } : undefined,
-      );
-      const informed = kernels.map((kernel): typeof kernel => ({
-        ...kernel,
-        work: (call, at) => kernel.work(call, at, constants),
-        prepare: (call, _, context) => kernel.prepare!(call, constants, context),
-      }));
-      const native = createEvaluator({ ...backend, kernels: informed }, onnxOps);
-      const [[wanted], [got]] = [await js(node, inputs), await native(node, inputs)];
-      const worst = (wanted!.data as Float32Array).findIndex((value, i) => value !== got!.data[i]);
-      expect(worst, `${x.type}[${x.dims}] * ${w.type}[${w.dims}] ${JSON.stringify(attrs)}`).toBe(-1);
-    }
+    const same = comparison(kernels, backend);
 
     it('see every edge', async () => {
       for (let i = 0; i < 24; i++) {

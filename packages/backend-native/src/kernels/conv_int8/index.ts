@@ -48,7 +48,7 @@ import {
   tiledColumns,
 } from '../matmul_int8/program.ts';
 import { MOST_TAPS, reorderColumns } from './depthwise.ts';
-import { type Patches, patchWords, patchWordsOf, rowElements } from './patches.ts';
+import { channelsFirst, type Patches, patchWords, patchWordsOf, rowElements } from './patches.ts';
 
 /** Inputs of QuantizedConv. */
 const [X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO] = [0, 1, 2, 3, 4, 5];
@@ -63,9 +63,6 @@ interface Plan {
   readonly conv: Convolution;
   readonly epilogue: Epilogue;
 }
-
-/** Dims as ONNX has them: channels before all spatial axes. */
-const channelsFirst = ([batch, ...rest]: readonly number[]): number[] => [batch!, rest.at(-1)!, ...rest.slice(0, -1)];
 
 function planOf(form: Form, call: Call, constants: Constants): Plan | Rejection {
   if ([W_SCALE, W_ZERO].some((i) => call.inputs[i] && !constants[i]))

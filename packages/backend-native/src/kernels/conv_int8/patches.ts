@@ -29,6 +29,11 @@ import { type DotIsa, elementBytes, lanesOf, register } from '../matmul_int8/isa
 import { emitLaneSum } from '../matmul_int8/rows.ts';
 import { from, Pieces, to } from './pieces.ts';
 
+/** Dims of a picture with channels last as ONNX has them: channels before all spatial axes. */
+export const channelsFirst = ([batch, ...rest]: readonly number[]): number[] => [
+  ...[batch!, rest.at(-1)!, ...rest.slice(0, -1)],
+];
+
 /** What is known of the patches when their code is emitted; a bound call's sizes come in {@link patchWords}. */
 export interface Patches {
   /** Channels of a group, and of a pixel. */

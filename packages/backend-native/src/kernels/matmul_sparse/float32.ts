@@ -61,7 +61,7 @@ export const stream: NativeKernel = {
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Float32Array(memory, byteOffset, nonzeros), used: 0 };
     const store = (a: Assembler, to: number): void => avx512.store(a, at(to), 0, zmm(0), true);
-    const parts = [emitTurn(k), emitStreamEntry({ epilogue, pitch: LINE, bytes: 4, store })];
+    const parts = [emitTurn(k), emitStreamEntry({ epilogue, sums: { pitch: LINE }, bytes: 4, store })];
     const slicer = new Slicer();
     const a = new Assembler();
     const product = { isa: avx512, cut, matrix: rowMajor(tensor.data as Float32Array, n), lines: turned(k) };

@@ -57,9 +57,16 @@ export const argumentWords = [
 export type Argument = (typeof argumentWords)[number];
 export const argument = (name: Argument): number => 8 * argumentWords.indexOf(name);
 const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i);
+/** Behind them what units find beside. @param operands of the epilogue */
+export const tableArgument = operandArgument;
 
-/** What a thread keeps in memory, `end` the row of the result that is not stored any more; behind it a square of results, then sums. */
-const localWords = ['args', 'unit', 'firstTile', 'end', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const;
+/**
+ * What a thread keeps in memory, `end` the row of the result that is not stored any more, `tile` for whoever walks over tiles; behind it a
+ * square of results, then sums.
+ */
+const localWords = [
+  ...(['args', 'unit', 'firstTile', 'tile', 'end', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const),
+];
 export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;
 /** The registers of a square. */
@@ -97,11 +104,16 @@ export function emitEntry(a: Assembler): void {
   a.add(turnedAt, at(rdi), argument('turned'));
 }
 
+/**
+ * Where the sums of a tile are: a line of sixteen tokens for each column, so many bytes after the one before; or a line of sixteen columns for
+ * each of so many tokens, then those of the next sixteen columns.
+ */
+export type Sums = { readonly pitch: number } | { readonly tokens: number };
+
 /** How sums become elements of the result. Registers from zmm12 to zmm15 are its own, rax and rcx free to use. */
 export interface Finish {
   readonly epilogue: Epilogue;
-  /** From one column's line of sums to the next, in bytes. */
-  readonly pitch: number;
+  readonly sums: Sums;
   /** Bytes of an element. */
   readonly bytes: 1 | 4;
   /** What a block of columns from rcx on needs; arguments at rdi. */
@@ -112,8 +124,10 @@ export interface Finish {
   store(a: Assembler, to: Gpr): void;
 }
 
-/** A routine: sums of sixteen tokens from rax on, in lines at rdi for rdx columns from rsi on, into the result. Keeps r8 to r15 and rbp. */
+/** A routine: sums of a tile of tokens from rax on, in lines at rdi for rdx columns from rsi on, into the result. Keeps r8 to r15 and rbp. */
 export function emitStore(a: Assembler, finish: Finish): void {
+  const { sums } = finish;
+  const isTurned = 'pitch' in sums;
   const kept = [r8, r9, r10, r11, r12, r13, r14, r15, rbp];
   for (const register of kept) a.push(register);
   const none = a.label();
@@ -125,16 +139,18 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.mov(rcx, thread, local('end'));
   a.sub(rcx, rax);
   a.jbe(none);
-  a.movi(rdx, SIDE);
+  a.movi(rdx, isTurned ? SIDE : sums.tokens);
   a.cmp(rcx, rdx);
   a.cmova(rcx, rdx);
   a.mov(thread, local('rows'), rcx);
-  const isShort = !finish.epilogue.steps.some(({ op }) => op in activations);
+  const isShort = isTurned && !finish.epilogue.steps.some(({ op }) => op in activations);
   const nextBlock = a.here();
-  a.mov(rdx, thread, local('lines'));
-  for (let i = 0; i < SIDE; i++) a.vmovups(zmm(SQUARE + i), at(rdx), i * finish.pitch);
-  emitSquare(a, SQUARE);
-  if (!isShort) for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + i * LINE, zmm(SQUARE + i));
+  if (isTurned) {
+    a.mov(rdx, thread, local('lines'));
+    for (let i = 0; i < SIDE; i++) a.vmovups(zmm(SQUARE + i), at(rdx), i * sums.pitch);
+    emitSquare(a, SQUARE);
+    if (!isShort) for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + i * LINE, zmm(SQUARE + i));
+  }
   a.mov(rcx, thread, local('columns'));
   a.movi(rax, SIDE);
   a.cmp(rcx, rax);
@@ -143,7 +159,7 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.mov(rcx, thread, local('column'));
   finish.begin?.(a);
   emitRows(a, finish, isShort);
-  a.addi(qword(thread), local('lines'), SIDE * finish.pitch);
+  a.addi(qword(thread), local('lines'), isTurned ? SIDE * sums.pitch : sums.tokens * LINE);
   a.addi(qword(thread), local('column'), SIDE);
   a.subi(qword(thread), local('columns'), SIDE);
   a.ja(nextBlock);
@@ -153,7 +169,7 @@ export function emitStore(a: Assembler, finish: Finish): void {
 }
 
 /** The square through the epilogue into rows of the result: from memory, or where a row takes few instructions from its registers. */
-function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish, isShort: boolean): void {
+function emitRows(a: Assembler, { epilogue, sums, bytes, scale, store }: Finish, isShort: boolean): void {
   const [resultAt, squareAt] = [rax, rdx];
   a.mov(rdx, thread, local('row'));
   a.mov(rcx, thread, local('column'));
@@ -186,7 +202,8 @@ function emitRows(a: Assembler, { epilogue, bytes, scale, store }: Finish, isSho
       a.jz(done);
     }
   else {
-    a.lea(squareAt, thread, SQUARE_AT);
+    if ('pitch' in sums) a.lea(squareAt, thread, SQUARE_AT);
+    else a.mov(squareAt, thread, local('lines'));
     const nextRow = a.here();
     a.vmovups(zmm(0), at(squareAt), 0);
     a.addi(squareAt, LINE);

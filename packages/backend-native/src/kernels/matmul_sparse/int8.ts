@@ -56,12 +56,13 @@ export const quads: NativeKernel = {
   prepare(call, constants, engine) {
     const matrix = matrixOf(constants[B]!.tensor);
     const { k } = matrix;
+    const described = describe(call, constants, matrix);
     const product = {
       ...{ matrix, count: quadsOf(constants[B]!), tiles: turnedTiles },
       turning: rowTiles(A, k, { rows: BYTE_ROWS, bytes: byteTile(k), elementBytes: 1 }),
-      emitTurn: (signed: boolean) => emitTurnBytes(k, signed),
+      turnCode: emitTurnBytes(k, described.signed),
     };
-    return prepareQuads(call, constants, product, engine);
+    return prepareQuads(described, product, engine);
   },
 };
 
@@ -116,7 +117,7 @@ export const blocks: NativeKernel = {
     const buffer = engine.memory.allocLasting(entriesAt + 8 * cut.units.length);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Int32Array(memory, byteOffset, nonzeros), used: 0 };
-    const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, LINE))];
+    const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, { pitch: LINE }))];
     const slicer = new Slicer();
     const a = new Assembler();
     const product = { isa: avx512, cut, matrix: rowMajor(blocks, n), lines: turned(k / BLOCK) };

@@ -1,6 +1,6 @@
 /** Products by pattern quads: their weights in memory, their program, and what they take. */
 
-import { type Call, type Constants, Slicer } from '@espalier/core';
+import { Slicer } from '@espalier/core';
 import { loadCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeProgram } from '../../program.ts';
@@ -8,7 +8,7 @@ import type { SizedMatrix } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { programOf, type Turning } from './program.ts';
 import { emitQuads, packQuads, QUADS_SUMS, type QuadCount, type QuadTiles, UNIT_COLUMNS } from './quads.ts';
-import { describe } from './quantized.ts';
+import type { Described } from './quantized.ts';
 import { columnBytes, packColumns } from './scaled.ts';
 
 /** Multiply-adds of a dot product of a vector. */
@@ -28,16 +28,14 @@ export interface QuadsProduct {
   readonly tiles: QuadTiles;
   readonly turning: Turning;
   /** The code that turns the activations. */
-  emitTurn(signed: boolean): Uint8Array;
+  readonly turnCode: Uint8Array;
 }
 
 export async function prepareQuads(
-  call: Call,
-  constants: Constants,
-  { matrix, count, tiles, turning, emitTurn }: QuadsProduct,
+  { scale, scaling, program }: Described,
+  { matrix, count, tiles, turning, turnCode }: QuadsProduct,
   engine: Engine,
 ): Promise<NativeProgram> {
-  const { scale, signed, scaling, program } = describe(call, constants, matrix);
   const units = Math.ceil(matrix.n / UNIT_COLUMNS);
   const columnsAt = Math.ceil(count.bytes / 8) * 8;
   const entriesAt = columnsAt + columnBytes(matrix.n);
@@ -51,7 +49,7 @@ export async function prepareQuads(
     if (slicer.due) await slicer.pause();
   }
   packColumns(matrix, scale, memory, byteOffset + columnsAt);
-  const code = loadCode(engine.addon, [emitTurn(signed), emitQuads(scaling, tiles)]);
+  const code = loadCode(engine.addon, [turnCode, emitQuads(scaling, tiles)]);
   const threadBytes = (): number => SUMS_AT + QUADS_SUMS + LINE * LINE;
   return programOf({ ...program, units, turning, threadBytes, code, buffer, columnsAt, entriesAt }, engine);
 }

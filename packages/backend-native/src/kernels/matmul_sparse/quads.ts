@@ -97,7 +97,7 @@ function listsOf({ data, rowStep, columnStep, k, n }: SizedMatrix<Int8Array>, co
   return lists;
 }
 
-export function countQuads(matrix: SizedMatrix<Int8Array>, { offsetBytes }: QuadLines): QuadCount {
+export function countQuads(matrix: SizedMatrix<Int8Array>, { offsetBytes }: Pick<QuadLines, 'offsetBytes'>): QuadCount {
   const { n } = matrix;
   let [quads, dots] = [0, 0];
   for (let column = 0; column < n; column += GROUP)
@@ -225,7 +225,7 @@ export function emitQuads(shape: Scaling, walk: QuadTiles): Uint8Array {
   a.bind(done);
   a.ret();
   a.bind(store);
-  emitStore(a, scaled(shape, SUM_BYTES));
+  emitStore(a, scaled(shape, { pitch: SUM_BYTES }));
   return a.finish().slice();
 }
 

@@ -8,7 +8,7 @@ import type { Epilogue } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { emitZeroPoint, type ZeroPoint } from '../matmul_int8/zero-point.ts';
 import type { SizedMatrix } from './cut.ts';
-import { argument, type Finish } from './frame.ts';
+import { argument, type Finish, type Sums } from './frame.ts';
 import { SIDE } from './square.ts';
 
 export interface Scaling {
@@ -36,12 +36,11 @@ export function packColumns(
   for (let j = 0; j < n; j++) scales[j] = Number(scale.data[scale.size === 1 ? 0 : j]);
 }
 
-/** @param pitch bytes from one column's sums to the next */
-export function scaled({ n, epilogue, aZero, result }: Scaling, pitch: number): Finish {
+export function scaled({ n, epilogue, aZero, result }: Scaling, sums: Sums): Finish {
   const [scale, term] = [zmm(14), zmm(15)];
   return {
     epilogue,
-    pitch,
+    sums,
     bytes: result === 'float32' ? 4 : 1,
     begin(a) {
       emitZeroPoint(a, aZero, at(rdi), argument('aZero'));
