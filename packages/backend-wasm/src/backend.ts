@@ -75,7 +75,7 @@ export async function createWasmBackendOf(
     hint: engine.hint,
     calibrate: (signal) => calibrate(engine, signal),
     ...partitionOf(engine),
-    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.isShared, engine.memory.household) }),
+    partition: () => partitionOf({ ...engine, memory: new Memory(engine.memory.household) }),
     dispose() {
       const { live } = engine.memory.household;
       if (live > 0)
@@ -99,10 +99,9 @@ function partitionOf(engine: Engine): WasmPartition {
   const partition: WasmPartition = {
     alloc: (bytes) => memory.alloc(bytes),
     free: (buffer) => memory.free(buffer),
-    write: (buffer, offset, bytes) => memory.view(buffer).set(bytes, offset),
-    read: async (buffer, offset, bytes) => memory.view(buffer).slice(offset, offset + bytes),
-    // Memory that is not shared moves when it grows.
-    ...(memory.isShared ? { view: (buffer: WasmBuffer) => memory.view(buffer) } : {}),
+    write: (buffer, offset, bytes) => memory.write(buffer, offset, bytes),
+    read: (buffer, offset, bytes) => memory.read(buffer, offset, bytes),
+    ...(engine.pool.isShared ? { view: (buffer: WasmBuffer) => memory.view(buffer)! } : {}),
     record: (steps) => recordList(engine, steps),
   };
   engines.set(partition, engine);

@@ -1,11 +1,10 @@
 /** What kernels and lists work with: memory, compiled code, and threads that run it. */
 
 import { CodeCache } from './code.ts';
-import type { Executor } from './executor.ts';
 import { findFeatures, type WasmFeature } from './features.ts';
 import { Memory } from './memory.ts';
-import { acquirePool, type Pool, releasePool } from './pool.ts';
-import { createSlicedExecutor } from './slices.ts';
+import type { Pool } from './pool.ts';
+import { acquirePool, releasePool } from './pools.ts';
 import { defaultThreads } from './threads.ts';
 
 export interface EngineOptions {
@@ -22,7 +21,7 @@ export interface Engine {
   /** Of a model, or for what belongs to none. */
   readonly memory: Memory;
   readonly code: CodeCache;
-  readonly executor: Executor;
+  readonly pool: Pool;
   /** Threads that one run may use. */
   readonly team: number;
   /** Where it is fewer than the host could give: how to get more. */
@@ -36,35 +35,37 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine |
   const features = findFeatures();
   for (const feature of options.mask ?? []) features.delete(feature);
   if (!features.has('simd')) return { reason: 'this engine has no 128-bit SIMD' };
-  const made = await makeExecutor(features, options);
-  const memory = new Memory(made.pool !== undefined, { live: 0, onDrop: () => made.pool?.renew() });
+  const { pool, hint } = await startPool(features.has('threads'), options);
+  const memory = new Memory({ pool, live: 0 });
   return {
     features,
     memory,
-    code: new CodeCache(memory.isShared),
-    executor: made.pool ?? createSlicedExecutor(),
-    team: made.pool ? (options.threads ?? defaultThreads()) : 1,
-    hint: made.hint,
+    code: new CodeCache(pool.isShared),
+    pool,
+    team: pool.isShared ? (options.threads ?? defaultThreads()) : 1,
+    hint,
     dispose() {
-      if (made.pool) releasePool(made.pool);
+      memory.dispose();
+      releasePool(pool);
     },
   };
 }
 
-/** A pool, or why runs are to be done in slices. */
-async function makeExecutor(
-  features: ReadonlySet<WasmFeature>,
+const ISOLATE =
+  'serve the page with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+
+/** The best pool that this host can have. */
+async function startPool(
+  isShared: boolean,
   { threads = defaultThreads(), workerUrl }: EngineOptions,
-): Promise<{ readonly pool?: Pool; readonly hint?: string }> {
-  if (!features.has('threads'))
-    return {
-      hint: 'runs in slices on one thread: for more, serve the page with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp',
-    };
+): Promise<{ readonly pool: Pool; readonly hint?: string }> {
   try {
-    return { pool: await acquirePool(threads, workerUrl) };
+    if (isShared) return { pool: await acquirePool(threads, { workerUrl, isShared }) };
+    return { pool: await acquirePool(1, { workerUrl, isShared }), hint: `runs on one worker: for more, ${ISOLATE}` };
   } catch (error) {
     return {
-      hint: `runs in slices on one thread (${(error as Error).message}): for more, pass the address of this package's worker.js as workerUrl`,
+      pool: await acquirePool(1, { isShared: false, isHere: true }),
+      hint: `runs in slices on the thread that calls (${(error as Error).message}): for more, pass the address of this package's worker.js as workerUrl`,
     };
   }
 }

@@ -1,4 +1,4 @@
-/** Command lists: steps bound to memory and sizes, and run by an executor. */
+/** Command lists: steps bound to memory and sizes, and run by a pool. */
 
 import {
   atNode,
@@ -14,7 +14,7 @@ import {
   throwIfAborted,
 } from '@espalier/core';
 import type { Engine } from './engine.ts';
-import { COMMAND_WORDS, commandsAt } from './executor.ts';
+import { COMMAND_WORDS, commandsAt } from './job.ts';
 import type { WasmBuffer } from './memory.ts';
 import type { WasmCall, WasmOperand, WasmProgram } from './program.ts';
 
@@ -29,7 +29,7 @@ const KEPT_BLOCKS = 4;
 /** Steps bound to addresses and sizes. */
 interface Block {
   readonly key: string;
-  /** What executors read: see executor.ts. */
+  /** What workers read: see job.ts. */
   readonly buffer: WasmBuffer;
   /** What to free with the block. */
   readonly owned: readonly WasmBuffer[];
@@ -43,7 +43,7 @@ interface Block {
 
 export function recordList(engine: Engine, steps: readonly WasmStep[]): CommandList<WasmBuffer> {
   const kept: Block[] = [];
-  /** Numbers that the executor has given to code in this memory. */
+  /** Numbers that the pool has given to code in this memory. */
   const codes = new Map<WebAssembly.Module, number>();
   let [disposed, used] = [false, 0];
   const free = (block: Block): void => {
@@ -51,7 +51,7 @@ export function recordList(engine: Engine, steps: readonly WasmStep[]): CommandL
   };
   const removeCodes = (): void => {
     if (!disposed || used > 0) return;
-    for (const id of codes.values()) engine.executor.removeCode(id);
+    for (const id of codes.values()) engine.pool.removeCode(id);
     codes.clear();
   };
   const give = (block: Block): void => {
@@ -92,7 +92,7 @@ interface Encoded {
 
 /** Binds steps, giving the event loop its turns: a long list takes a while. @throws EspalierError `ABORTED` */
 async function bind(
-  { memory, executor, team }: Engine,
+  { memory, pool, team }: Engine,
   codes: Map<WebAssembly.Module, number>,
   steps: readonly WasmStep[],
   slots: WasmSlots,
@@ -143,20 +143,20 @@ async function bind(
         words += args.length;
       }
     }
-    const buffer = own(4 * (commandsAt(commands.length) + COMMAND_WORDS * commands.length + words));
-    const times = own(8 * (commands.length + 1));
-    for (const { module } of commands)
-      if (!codes.has(module)) codes.set(module, executor.addCode(module, memory.object));
-    let command = buffer.address / 4 + commandsAt(commands.length);
+    let command = commandsAt(commands.length);
     let next = command + COMMAND_WORDS * commands.length;
+    const block = new Int32Array(next + words);
+    const buffer = own(block.byteLength);
+    const times = own(8 * (commands.length + 1));
+    for (const { module } of commands) if (!codes.has(module)) codes.set(module, pool.addCode(module, memory.space));
     for (const { module, units, args } of commands) {
       if (slicer.due) await slicer.pause();
-      const { i32 } = memory;
-      i32.set([codes.get(module)!, 4 * next, units], command);
-      i32.set(args, next);
+      block.set([codes.get(module)!, buffer.address + 4 * next, units], command);
+      block.set(args, next);
       next += args.length;
       command += COMMAND_WORDS;
     }
+    memory.write(buffer, 0, new Uint8Array(block.buffer));
     return { key, buffer, owned, steps: commands.map(({ step }) => step), times, status, failing };
   } catch (error) {
     for (const each of owned) memory.free(each);
@@ -166,27 +166,25 @@ async function bind(
 
 /** @param give takes the block back when nothing reads it any more */
 async function runBlock(
-  { memory, executor, team }: Engine,
+  { memory, pool, team }: Engine,
   block: Block,
   steps: readonly WasmStep[],
   { signal, onStep }: RunOptions,
   give: () => void,
 ): Promise<void> {
   const { buffer, times, steps: stepOf } = block;
-  const { i32 } = memory;
-  const first = buffer.address / 4;
-  i32.fill(0, first, first + commandsAt(stepOf.length));
-  memory.view(block.status).fill(0);
-  memory.view(times).fill(0);
-  const abort = (): void => void Atomics.store(memory.i32, first, 1);
-  signal?.addEventListener('abort', abort, { once: true });
-  const { outcome, left } = executor.run({
-    memory: memory.object,
+  const clear = (what: WasmBuffer, bytes: number): void => memory.write(what, 0, new Uint8Array(bytes));
+  clear(buffer, 4 * commandsAt(stepOf.length));
+  if (block.failing.length > 0) clear(block.status, block.status.bytes);
+  if (onStep) clear(times, times.bytes);
+  const { outcome, left, cancel } = pool.run({
+    memory: memory.space,
     block: buffer.address,
     commands: stepOf.length,
     times: onStep ? times.address : 0,
     team,
   });
+  signal?.addEventListener('abort', cancel, { once: true });
   try {
     const { completed, failed } = await outcome;
     if (failed) {
@@ -198,10 +196,10 @@ async function runBlock(
       throwIfAborted(signal);
       throw new EspalierError('ABORTED', 'the run was stopped');
     }
-    checkStatus(memory.view(block.status), block.failing);
-    if (onStep) reportTimes(memory.view(times), stepOf, onStep);
+    if (block.failing.length > 0) checkStatus(await memory.read(block.status, 0, block.status.bytes), block.failing);
+    if (onStep) reportTimes(await memory.read(times, 0, times.bytes), stepOf, onStep);
   } finally {
-    signal?.removeEventListener('abort', abort);
+    signal?.removeEventListener('abort', cancel);
     void left.then(give, give);
   }
 }

@@ -1,14 +1,18 @@
-/** The memory of a model, that kernels work in: it grows in steps, and is let go when nothing in it is used any more. */
+/**
+ * The memory of a model, that kernels work in: it grows in steps, and is let go when nothing in it is used any more. Where memory can be
+ * shared, this thread writes and reads it; where it cannot, the worker that has it does, in the order in which it is told.
+ */
 
-import { EspalierError } from '@espalier/core';
+import { EspalierError, runGenerator, Slicer } from '@espalier/core';
 import { Allocator } from './allocator.ts';
+import type { Pool } from './pool.ts';
 
 export interface WasmBuffer {
   readonly address: number;
   readonly bytes: number;
 }
 
-export const PAGE = 2 ** 16;
+const PAGE = 2 ** 16;
 /** What 32 bits can address. */
 export const MOST_PAGES = 2 ** 16;
 /** Address spaces to ask for, in pages: not every host grants the largest. */
@@ -20,79 +24,111 @@ const MARGIN = 64;
 const STEP = 64;
 const SHARE = 1 / 8;
 /** A memory of this size at most is kept for the next model. */
-const SPARE_BYTES = 2 ** 25;
+const SPARE_PAGES = 512;
 export const MAX_BUFFER_BYTES = MOST_PAGES * PAGE - 2 * PAGE;
 
 /** A WebAssembly memory with what is free in it. */
 export interface Space {
-  readonly object: WebAssembly.Memory;
+  /** The memory itself where it is shared. */
+  readonly object: WebAssembly.Memory | undefined;
+  pages: number;
   readonly maximum: number;
   readonly allocator: Allocator;
 }
 
 /** What the memories of an engine have in common. */
 export interface Household {
+  readonly pool: Pool;
   /** Bytes that are allocated now. */
   live: number;
   /** An empty memory for the next model: to let go of one takes garbage collections, in every worker. */
   spare?: Space | undefined;
-  /** Told when a memory that is too large to be kept is let go. */
-  onDrop?(): void;
 }
 
 export class Memory {
   /** Bytes that are allocated now. */
   live = 0;
-  readonly isShared: boolean;
   readonly household: Household;
-  private space: Space | undefined;
-  private buffer: ArrayBufferLike | undefined;
-  private words: Int32Array | undefined;
+  private current: Space | undefined;
 
-  constructor(isShared: boolean, household: Household = { live: 0 }) {
-    this.isShared = isShared;
+  constructor(household: Household) {
     this.household = household;
   }
 
   /** @throws EspalierError `LIMIT` when it does not fit into the memory */
   alloc(bytes: number): WasmBuffer {
     const size = roundUp(Math.max(1, bytes), ALIGNMENT);
-    this.space ??= this.takeSpare() ?? makeSpace(this.isShared);
-    const address = this.space.allocator.take(size) ?? this.grow(size);
+    this.current ??= this.takeSpare() ?? this.makeSpace();
+    const address = this.current.allocator.take(size) ?? this.grow(size);
     this.count(size);
     return { address, bytes };
   }
 
   free({ address, bytes }: WasmBuffer): void {
     const size = roundUp(Math.max(1, bytes), ALIGNMENT);
-    this.space!.allocator.release(address, size);
+    this.space.allocator.release(address, size);
     this.count(-size);
     if (this.live > 0) return;
-    if (this.object.buffer.byteLength <= SPARE_BYTES) this.household.spare = this.space;
-    else this.household.onDrop?.();
-    this.space = undefined;
-    this.buffer = undefined;
-    this.words = undefined;
-  }
-
-  /** The WebAssembly object, as long as something is allocated. */
-  get object(): WebAssembly.Memory {
-    return this.space!.object;
-  }
-
-  /** The buffer's bytes, until memory is allocated next where it is not shared. */
-  view({ address, bytes }: WasmBuffer): Uint8Array {
-    return new Uint8Array(this.space!.object.buffer, address, bytes);
-  }
-
-  /** All of it as words, until memory is allocated next. */
-  get i32(): Int32Array {
-    const { buffer } = this.space!.object;
-    if (buffer !== this.buffer) {
-      this.buffer = buffer;
-      this.words = new Int32Array(buffer);
+    const { household, space } = this;
+    if (space.pages <= SPARE_PAGES && !household.spare) household.spare = space;
+    else {
+      household.pool.removeMemory(space);
+      if (space.pages > SPARE_PAGES) household.pool.renew();
     }
-    return this.words!;
+    this.current = undefined;
+  }
+
+  /** Lets go of what was kept for the next model. */
+  dispose(): void {
+    const { spare, pool } = this.household;
+    if (spare) pool.removeMemory(spare);
+    this.household.spare = undefined;
+  }
+
+  /** As long as something is allocated. */
+  get space(): Space {
+    return this.current!;
+  }
+
+  /** The buffer's bytes, where this thread sees them. */
+  view({ address, bytes }: WasmBuffer): Uint8Array | undefined {
+    const { object } = this.space;
+    return object && new Uint8Array(object.buffer, address, bytes);
+  }
+
+  write(buffer: WasmBuffer, offset: number, bytes: Uint8Array): void {
+    const view = this.view(buffer);
+    if (view) view.set(bytes, offset);
+    else this.household.pool.write(this.space, buffer.address + offset, bytes);
+  }
+
+  async read(buffer: WasmBuffer, offset: number, bytes: number): Promise<Uint8Array> {
+    const view = this.view(buffer);
+    return view
+      ? view.slice(offset, offset + bytes)
+      : this.household.pool.read(this.space, buffer.address + offset, bytes);
+  }
+
+  /** A buffer that `packing` fills, giving the event loop its turns. What it leaves out is anything. */
+  async pack(bytes: number, packing: (to: Uint8Array) => Generator<void, void>): Promise<WasmBuffer> {
+    const buffer = this.alloc(bytes);
+    try {
+      const view = this.view(buffer);
+      const to = view ?? new Uint8Array(bytes);
+      await runGenerator(packing(to), new Slicer());
+      if (!view) this.household.pool.write(this.space, buffer.address, to, [to.buffer as ArrayBuffer]);
+      return buffer;
+    } catch (error) {
+      this.free(buffer);
+      throw error;
+    }
+  }
+
+  /** A buffer of these bytes. */
+  put({ buffer, byteOffset, byteLength }: ArrayBufferView): WasmBuffer {
+    const copy = this.alloc(byteLength);
+    this.write(copy, 0, new Uint8Array(buffer, byteOffset, byteLength));
+    return copy;
   }
 
   private count(bytes: number): void {
@@ -101,25 +137,36 @@ export class Memory {
   }
 
   private takeSpare(): Space | undefined {
-    const { spare } = this.household;
+    const { spare, pool } = this.household;
     this.household.spare = undefined;
-    return spare;
+    return spare && pool.has(spare) ? spare : undefined;
+  }
+
+  private makeSpace(): Space {
+    const { pool } = this.household;
+    const made = pool.isShared ? makeShared() : { object: undefined, maximum: MOST_PAGES };
+    const space = { ...made, pages: STEP, allocator: new Allocator(MARGIN) };
+    space.allocator.extend(STEP * PAGE - MARGIN);
+    pool.addMemory(space, SPACES);
+    return space;
   }
 
   private grow(bytes: number): number {
-    const { object, maximum, allocator } = this.space!;
-    const pages = object.buffer.byteLength / PAGE;
+    const { space } = this;
+    const { object, pages, maximum, allocator } = space;
     const needed = Math.ceil((bytes - allocator.tail) / PAGE);
     const wanted = Math.max(needed, Math.min(Math.max(STEP, Math.ceil(pages * SHARE)), maximum - pages));
     for (const step of [wanted, needed]) {
       if (pages + step > maximum) continue;
       try {
-        object.grow(step);
+        if (object) object.grow(step);
+        else this.household.pool.growMemory(space, step);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         continue; // The host has no more: a smaller step, or the error below.
       }
-      allocator.extend((pages + step) * PAGE - MARGIN);
+      space.pages += step;
+      allocator.extend(space.pages * PAGE - MARGIN);
       return allocator.take(bytes)!;
     }
     const most = (maximum * PAGE) / 2 ** 30;
@@ -132,13 +179,10 @@ export class Memory {
 
 const roundUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
-function makeSpace(shared: boolean): Space {
+function makeShared(): Pick<Space, 'object' | 'maximum'> {
   for (const maximum of SPACES) {
     try {
-      const object = new WebAssembly.Memory({ initial: STEP, maximum, shared });
-      const allocator = new Allocator(MARGIN);
-      allocator.extend(STEP * PAGE - MARGIN);
-      return { object, maximum, allocator };
+      return { object: new WebAssembly.Memory({ initial: STEP, maximum, shared: true }), maximum };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error; // Too large for the host: the next one.
     }

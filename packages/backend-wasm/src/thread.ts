@@ -1,4 +1,4 @@
-/** A worker of this host: Node's own, or that of browsers, Deno and Bun. */
+/** A worker of this host: Node's own, or that of browsers, Deno and Bun; or this thread in place of one. */
 
 export interface ThreadEvents {
   onMessage(message: unknown): void;
@@ -7,7 +7,7 @@ export interface ThreadEvents {
 }
 
 export interface Thread {
-  post(message: unknown): void;
+  post(message: unknown, transfer?: readonly Transferable[]): void;
   /** Whether the process has to stay for it. */
   hold(busy: boolean): void;
   stop(): void;
@@ -30,8 +30,8 @@ export function startWorker(url: string | URL | undefined, events: ThreadEvents)
 function startWeb(url: string | URL | undefined, { onMessage, onEnd }: ThreadEvents): Thread {
   // Written out as bundlers look for it.
   const worker = url
-    ? new Worker(url, { type: 'module' })
-    : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    ? new Worker(url, { type: 'module', name: 'espalier' })
+    : new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'espalier' });
   worker.onmessage = ({ data }) => onMessage(data);
   worker.onerror = (event) => {
     event.preventDefault();
@@ -40,7 +40,7 @@ function startWeb(url: string | URL | undefined, { onMessage, onEnd }: ThreadEve
   };
   const { ref, unref } = worker as { ref?: () => void; unref?: () => void };
   return {
-    post: (message) => worker.postMessage(message),
+    post: (message, transfer = []) => worker.postMessage(message, [...transfer]),
     hold: (busy) => (busy ? ref : unref)?.call(worker),
     stop: () => worker.terminate(),
   };
@@ -51,7 +51,7 @@ function startNode(
   url: string | URL,
   { onMessage, onEnd }: ThreadEvents,
 ): Thread {
-  const worker = new NodeWorker(typeof url === 'string' ? new URL(url) : url);
+  const worker = new NodeWorker(typeof url === 'string' ? new URL(url) : url, { workerData: 'espalier' });
   let isStopped = false;
   let reason = 'it ended';
   worker.on('message', onMessage);
@@ -62,7 +62,7 @@ function startNode(
     if (!isStopped) onEnd(reason);
   });
   return {
-    post: (message) => worker.postMessage(message),
+    post: (message, transfer = []) => worker.postMessage(message, transfer as never),
     hold(busy) {
       if (busy) worker.ref();
       else worker.unref();
@@ -70,6 +70,29 @@ function startNode(
     stop() {
       isStopped = true;
       void worker.terminate();
+    },
+  };
+}
+
+/** This thread, for hosts that start no workers. */
+export function startHere({ onMessage, onEnd }: ThreadEvents): Thread {
+  let isStopped = false;
+  let hear: (message: unknown) => void;
+  const answer = (message: unknown): void =>
+    queueMicrotask(() => {
+      if (!isStopped) onMessage(message);
+    });
+  import('./worker.js').then(
+    ({ serve }) => {
+      hear = serve(answer);
+    },
+    (error) => onEnd(String(error)),
+  );
+  return {
+    post: (message) => hear(message),
+    hold() {},
+    stop() {
+      isStopped = true;
     },
   };
 }

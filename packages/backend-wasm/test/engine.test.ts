@@ -89,17 +89,17 @@ describe('memory', () => {
   it('grows, and is let go with the last of what was in it', async () => {
     const { memory } = await engineOf({ threads: 1 });
     const small = memory.alloc(100);
-    memory.view(small).fill(7);
-    const { object } = memory;
+    memory.view(small)!.fill(7);
+    const { space } = memory;
     const large = memory.alloc(50_000_000);
-    expect(memory.object).toBe(object);
-    expect(memory.view(small).every((byte) => byte === 7)).toBe(true);
+    expect(memory.space).toBe(space);
+    expect(memory.view(small)!.every((byte) => byte === 7)).toBe(true);
     expect(memory.view(large)).toHaveLength(50_000_000);
     memory.free(small);
     memory.free(large);
     expect(memory.live).toBe(0);
     const next = memory.alloc(10);
-    expect(memory.object).not.toBe(object);
+    expect(memory.space).not.toBe(space);
     memory.free(next);
   });
 
@@ -126,7 +126,7 @@ describe.each([
       f.i32_store(at.get(), f.i32_add(f.i32_load(at.get()), f.i32_const(1)));
     };
     const words = engine.memory.alloc(4 * units);
-    engine.memory.view(words).fill(0);
+    engine.memory.write(words, 0, new Uint8Array(words.bytes));
     const list = await listOf(engine, 'once', body, units, words.address);
     let turns = 0;
     let isRunning = true;
@@ -138,7 +138,8 @@ describe.each([
     for (let i = 0; i < 5; i++) await list.run([], {});
     isRunning = false;
     expect(turns).toBeGreaterThan(5);
-    expect([...new Set(engine.memory.i32.subarray(words.address / 4, words.address / 4 + units))]).toEqual([5]);
+    const found = new Int32Array((await engine.memory.read(words, 0, words.bytes)).buffer);
+    expect([...new Set(found)]).toEqual([5]);
     engine.memory.free(words);
     list.dispose();
     // Once the last thread has left.
@@ -201,7 +202,24 @@ describe('workers', () => {
     list.dispose();
   });
 
-  it('whose file is not there leave the work to slices, and say so', async () => {
+  it('that end take memory along that is not shared, and say so; the next model has another', async () => {
+    const flag = join(tmpdir(), `espalier-dying-${process.pid}`);
+    const workerUrl = new URL('./dying.js', import.meta.url);
+    const engine = await engineOf({ mask: ['threads'], workerUrl });
+    const list = await listOf(engine, 'killed', busy(100), 100);
+    await list.run([], {});
+    writeFileSync(flag, '');
+    const gone = { code: 'KERNEL_FAILED', message: expect.stringContaining('load it again') };
+    await expect(list.run([], {})).rejects.toMatchObject({ code: 'KERNEL_FAILED' });
+    await expect(list.run([], {})).rejects.toMatchObject(gone);
+    list.dispose();
+    await vi.waitFor(() => expect(engine.memory.live).toBe(0));
+    const next = await listOf(engine, 'next', busy(100), 100);
+    await next.run([], {});
+    next.dispose();
+  });
+
+  it('whose file is not there leave the work to the thread that calls, and say so', async () => {
     const engine = await engineOf({ threads: 2, workerUrl: new URL('./missing.js', import.meta.url) });
     expect(engine.team).toBe(1);
     expect(engine.hint).toContain('workerUrl');

@@ -24,12 +24,12 @@ export function directionFloats(shape: Recurrent): number {
 
 /**
  * Packs `R`, `B` and `P`; behind them what `B` adds to the inputs' products. Yields after each vector of the state.
- * @param memory all of it, which is zero: floats of all directions, and of all their gates; asked for anew after each pause
+ * @param to all of it, which is zero: floats of all directions, and of all their gates
  */
 export function* packRecurrence(
   shape: Recurrent,
   [r, b, p]: readonly [Float32Array, Float32Array | undefined, Float32Array | undefined],
-  memory: () => Float32Array,
+  to: Float32Array,
 ): Generator<void, void> {
   const { directions, hidden, lanes, gates, passes } = shape;
   const rows = gates * hidden;
@@ -37,7 +37,6 @@ export function* packRecurrence(
   for (let d = 0; d < directions; d++) {
     for (const pass of passes) {
       for (let first = 0; first < hidden; first += lanes) {
-        const to = memory();
         const count = Math.min(lanes, hidden - first);
         for (const gate of pass.gates) {
           if (b) to.set(b.subarray((2 * d + 1) * gates * hidden + gate * hidden + first).subarray(0, count), write);
@@ -54,12 +53,11 @@ export function* packRecurrence(
       }
     }
     for (let which = 0; p && which < 3; which++) {
-      memory().set(p.subarray((3 * d + which) * hidden, (3 * d + which + 1) * hidden), write);
+      to.set(p.subarray((3 * d + which) * hidden, (3 * d + which + 1) * hidden), write);
       write += stateFloats(shape);
     }
   }
-  for (let d = 0; b && d < directions; d++)
-    memory().set(b.subarray(2 * d * rows, (2 * d + 1) * rows), write + d * rows);
+  for (let d = 0; b && d < directions; d++) to.set(b.subarray(2 * d * rows, (2 * d + 1) * rows), write + d * rows);
 }
 
 /** `W` of `[directions, rows, inputs]` as one matrix of `[inputs, directions * rows]`. */

@@ -90,10 +90,7 @@ async function prepare(
   const recurrence = directionFloats(shape) * directions;
   const weights = engine.memory.alloc(4 * (recurrence + columns));
   const floats = new Float32Array(weights.view.buffer, weights.view.byteOffset, weights.bytes / 4);
-  await runGenerator(
-    packRecurrence(shape, [data(2)!, data(3), data(7)], () => floats),
-    new Slicer(),
-  );
+  await runGenerator(packRecurrence(shape, [data(2)!, data(3), data(7)], floats), new Slicer());
   const bias: NativeOperand = { dtype: 'float32', dims: [columns], address: weights.address + 4 * recurrence };
   const code = loadCode(engine.addon, [emitRecurrence(width.isWide, shape)]);
   const threadBytes = threadBytesOf(shape);

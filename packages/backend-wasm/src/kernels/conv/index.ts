@@ -105,8 +105,7 @@ async function prepare(name: string, isa: Isa, call: Call, constants: Constants,
     emitProduct(module, product, emitGather(module, patches)),
   );
   const data = constants[1]!.tensor.bytes;
-  const weights = engine.memory.alloc(data.byteLength);
-  engine.memory.view(weights).set(data);
+  const weights = engine.memory.put(data);
   const layout = bySizes(({ inputs, outputs, threads }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
     checkPlaneOperands(epilogue, inputs, y);

@@ -1,16 +1,6 @@
 /** Convolutions by sparse filters of float32: zeros cost nothing. */
 
-import {
-  bindShape,
-  type Call,
-  type Constants,
-  isRejection,
-  type Rejection,
-  runGenerator,
-  Slicer,
-  sizeOf,
-  type Work,
-} from '@espalier/core';
+import { bindShape, type Call, type Constants, isRejection, type Rejection, sizeOf, type Work } from '@espalier/core';
 import { checkPlaneOperands, windowsOf } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
@@ -91,10 +81,10 @@ async function prepare(name: string, isa: Isa, call: Call, constants: Constants,
   const code = await engine.code.load(name, recipe, emitSparseConvolution);
   const { tensor, structure } = constants[1]!;
   const table = tableLayout(depth, filters, structure.nonzeros);
-  const weights = engine.memory.alloc(table.bytes);
   const turned = transposed(tensor.data as Float32Array, filters, depth);
-  const memory = (): Uint8Array => engine.memory.view(weights);
-  await runGenerator(packTable(turned, [depth, filters], structure.nonzeros, memory), new Slicer());
+  const weights = await engine.memory.pack(table.bytes, (to) =>
+    packTable(turned, [depth, filters], structure.nonzeros, to),
+  );
   const layout = bySizes(({ inputs, outputs }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
     checkPlaneOperands(epilogue, inputs, y);

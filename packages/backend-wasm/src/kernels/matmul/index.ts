@@ -12,8 +12,6 @@ import {
   ESPALIER,
   isRejection,
   type Rejection,
-  runGenerator,
-  Slicer,
   sizeOf,
 } from '@espalier/core';
 import { geometry, partition } from '@espalier/lowering';
@@ -163,23 +161,13 @@ function knownDepth({ inputs: [a] }: Call): number | null {
   return typeof last === 'number' ? last : null;
 }
 
-async function pack(
-  source: Quantized | null,
-  call: Call,
-  constants: Constants,
-  { memory }: Engine,
-): Promise<WasmBuffer> {
+function pack(source: Quantized | null, call: Call, constants: Constants, { memory }: Engine): Promise<WasmBuffer> {
   const [k, n] = weightShape(call, {});
-  const panels = memory.alloc(weightBytes(source, k, n));
-  const floats = (): Float32Array => {
-    const { buffer, byteOffset } = memory.view(panels);
-    return new Float32Array(buffer, byteOffset, panels.bytes / 4);
-  };
-  const packing = source
-    ? packQuantized(source, call, constants, WIDTH, () => memory.view(panels))
-    : packPanels(constants[1]!.tensor.data as Float32Array, k, n, WIDTH, floats);
-  await runGenerator(packing, new Slicer());
-  return panels;
+  return memory.pack(weightBytes(source, k, n), (to) =>
+    source
+      ? packQuantized(source, call, constants, WIDTH, to)
+      : packPanels(constants[1]!.tensor.data as Float32Array, k, n, WIDTH, to),
+  );
 }
 
 /** What follows from the sizes of a call. */

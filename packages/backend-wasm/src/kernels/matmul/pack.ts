@@ -8,11 +8,11 @@ export function* packPanels(
   k: number,
   n: number,
   width: number,
-  panels: () => Float32Array,
+  { buffer, byteOffset, byteLength }: Uint8Array,
 ): Generator<void, void> {
+  const to = new Float32Array(buffer, byteOffset, byteLength / 4);
   let write = 0;
   for (let column = 0; column < n; column += width) {
-    const to = panels();
     const columns = Math.min(width, n - column);
     for (let row = 0; row < k; row++, write += width) {
       const read = row * n + column;

@@ -39,13 +39,13 @@ export function panelBytes({ k, group }: Quantized, width: number): number {
   return Math.ceil(k / group) * 8 * width + k * width;
 }
 
-/** Packs the weights; yields after each panel. @param memory of all panels, asked for anew after each pause */
+/** Packs the weights; yields after each panel. */
 export function* packQuantized(
   quantized: Quantized,
   { attrs }: Call,
   constants: Constants,
   width: number,
-  memory: () => Uint8Array,
+  to: Uint8Array,
 ): Generator<void, void> {
   const [b, scale, zero] = [1, 2, 3].map((i) => constants[i]?.tensor);
   const [k, n] = b!.dims as [number, number];
@@ -63,10 +63,9 @@ export function* packQuantized(
     return (row, column) => values[index(row, column)]!;
   };
   const [scaleOf, zeroOf] = [read(scale), read(zero)];
+  const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
   let write = 0;
   for (let column = 0; column < n; column += width) {
-    const to = memory();
-    const view = new DataView(to.buffer, to.byteOffset, to.byteLength);
     const columns = Math.min(width, n - column);
     for (let row = 0; row < k; row++) {
       if (row % quantized.group === 0) {

@@ -10,8 +10,6 @@ import {
   ESPALIER,
   isRejection,
   type Rejection,
-  runGenerator,
-  Slicer,
   sizeOf,
   type TensorDesc,
   type Work,
@@ -127,10 +125,8 @@ async function prepare(
   const { dtype } = call.inputs[op.a]!;
   const rows = { isSigned: dtype === 'int8', hasZero: call.inputs[op.aZero] !== undefined };
   const [lay, multiply] = [await code.load('rows_i8', rows, emitRows), await code.load(name, product, emitProduct)];
-  const panels = memory.alloc(Math.ceil(n / WIDTH) * TILE.vectors * vectorBytes(product) * depth);
-  await runGenerator(
-    packLevels(levels, [k, n], WIDTH, () => memory.view(panels)),
-    new Slicer(),
+  const panels = await memory.pack(Math.ceil(n / WIDTH) * TILE.vectors * vectorBytes(product) * depth, (to) =>
+    packLevels(levels, [k, n], WIDTH, to),
   );
   const others = epilogue.operands.map(({ input }) => input);
   const layout = bySizes(({ inputs, outputs, threads }) => {

@@ -25,18 +25,17 @@ export function levelsOf(b: Tensor, zero: Tensor | undefined, n: number): Levels
   };
 }
 
-/** Packs [k, n] into panels of `width` columns; yields after each. @param memory of all panels, asked for anew after each pause */
+/** Packs [k, n] into panels of `width` columns; yields after each. */
 export function* packLevels(
   { of, at }: Levels,
   [k, n]: readonly [number, number],
   width: number,
-  memory: () => Uint8Array,
+  { buffer, byteOffset, byteLength }: Uint8Array,
 ): Generator<void, void> {
+  const to =
+    of === 'i8' ? new Int8Array(buffer, byteOffset, byteLength) : new Int16Array(buffer, byteOffset, byteLength / 2);
   let write = 0;
   for (let first = 0; first < n; first += width) {
-    const { buffer, byteOffset, byteLength } = memory();
-    const to =
-      of === 'i8' ? new Int8Array(buffer, byteOffset, byteLength) : new Int16Array(buffer, byteOffset, byteLength / 2);
     for (let row = 0; row < k; row += 2)
       for (let column = first; column < first + width; column++)
         for (const each of [row, row + 1]) to[write++] = each < k && column < n ? at(each, column) : 0;

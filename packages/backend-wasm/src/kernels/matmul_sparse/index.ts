@@ -9,8 +9,6 @@ import {
   isDenser,
   isRejection,
   type Rejection,
-  runGenerator,
-  Slicer,
   sizeOf,
 } from '@espalier/core';
 import { geometry } from '@espalier/lowering';
@@ -91,9 +89,9 @@ function row(isa: Isa): WasmKernel {
       const layout = tableLayout(k, n, structure.nonzeros);
       const turn = await engine.code.load('matmul_csr_turn', {}, emitTurnIn);
       const product = await engine.code.load(name, { ...epilogue, isRelaxed: isa.isRelaxed }, emitSparse);
-      const table = engine.memory.alloc(layout.bytes);
-      const view = (): Uint8Array => engine.memory.view(table);
-      await runGenerator(packTable(tensor.data as Float32Array, [k, n], structure.nonzeros, view), new Slicer());
+      const table = await engine.memory.pack(layout.bytes, (to) =>
+        packTable(tensor.data as Float32Array, [k, n], structure.nonzeros, to),
+      );
       const sizes = ({ outputs }: Pick<WasmCall, 'outputs'>) => {
         const rows = sizeOf(outputs[0]!.dims) / Math.max(1, n);
         const panels = n > 0 ? Math.ceil(rows / TOKENS) : 0;

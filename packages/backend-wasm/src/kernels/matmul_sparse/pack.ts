@@ -30,18 +30,17 @@ export function tableLayout(k: number, n: number, nonzeros: number): TableLayout
   return { counts, entries, bytes: entries + ENTRY * nonzeros };
 }
 
-/** @param memory of the table, asked for anew after each pause; yields after each group */
+/** Yields after each group. */
 export function* packTable(
   weights: Float32Array,
   [k, n]: readonly [number, number],
   nonzeros: number,
-  memory: () => Uint8Array,
+  { buffer, byteOffset, byteLength }: Uint8Array,
 ): Generator<void, void> {
   const layout = tableLayout(k, n, nonzeros);
+  const table = new DataView(buffer, byteOffset, byteLength);
   let [count, entry] = [layout.counts, layout.entries];
   for (let group = 0; group < groupsOf(n); group++) {
-    const { buffer, byteOffset, byteLength } = memory();
-    const table = new DataView(buffer, byteOffset, byteLength);
     table.setUint32(4 * group, entry, true);
     for (let block = 0; block < k; block += DEPTH)
       for (let column = group * COLUMNS; column < (group + 1) * COLUMNS; column++) {

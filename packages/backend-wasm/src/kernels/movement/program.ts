@@ -25,8 +25,7 @@ export async function copyProgram(
   element: ArrayBufferView | undefined,
   pieces: (bound: WasmCall, element: number) => readonly Piece[],
 ): Promise<WasmProgram> {
-  const buffer = element && engine.memory.alloc(element.byteLength);
-  if (buffer) engine.memory.view(buffer).set(new Uint8Array(element.buffer, element.byteOffset, element.byteLength));
+  const buffer = element && engine.memory.put(element);
   const phase = copyPhase(size, (bound) => pieces(bound, buffer?.address ?? 0));
   const program = await programOf(engine, 'copies', {}, emitCopies, phase);
   return {

@@ -3,7 +3,7 @@
  * recurrence, sequence by sequence.
  */
 
-import { bindShape, type Call, type Constants, isRejection, runGenerator, Slicer, Tensor } from '@espalier/core';
+import { bindShape, type Call, type Constants, isRejection, Tensor } from '@espalier/core';
 import {
   addressOf,
   directionFloats,
@@ -87,13 +87,10 @@ async function prepare(
   const product = await kernel.prepare(recurrentProduct([rows, inputs], columns), constant, engine);
   const code = await engine.code.load(name, shape, (module) => emitRecurrence(module, shape, isa.isRelaxed));
   const recurrence = directionFloats(shape) * directions;
-  const weights = engine.memory.alloc(4 * (recurrence + columns));
-  engine.memory.view(weights).fill(0);
-  const floats = (): Float32Array => {
-    const { buffer, byteOffset } = engine.memory.view(weights);
-    return new Float32Array(buffer, byteOffset, weights.bytes / 4);
-  };
-  await runGenerator(packRecurrence(shape, [data(2)!, data(3), data(7)], floats), new Slicer());
+  const weights = await engine.memory.pack(4 * (recurrence + columns), ({ buffer, byteOffset, byteLength }) => {
+    const to = new Float32Array(buffer, byteOffset, byteLength / 4).fill(0);
+    return packRecurrence(shape, [data(2)!, data(3), data(7)], to);
+  });
   const bias: WasmOperand = { dtype: 'float32', dims: [columns], address: weights.address + 4 * recurrence };
   /** Scratch memory: what the product needs, the threads' states, the gates. */
   const layout = (bound: Omit<WasmCall, 'scratch'>) => {

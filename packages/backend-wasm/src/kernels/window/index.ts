@@ -105,8 +105,7 @@ async function prepare(
   };
   const code = await engine.code.load(name, shape, (_, recipe) => emitWindows(recipe));
   const data = kind.fold === 'product' ? constants[1]!.tensor.bytes : new Uint8Array();
-  const weights = engine.memory.alloc(data.byteLength);
-  engine.memory.view(weights).set(data);
+  const weights = engine.memory.put(data);
   const layout = bySizes(({ inputs, outputs, threads }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];
     checkPlaneOperands(epilogue, inputs, y);

@@ -1,4 +1,6 @@
-/** What runs commands: workers that share memory, or the thread that called, in slices. */
+/** What workers run: commands in memory. */
+
+import type { Space } from './memory.ts';
 
 /**
  * A block: the header, of which the first word is the cancel flag; a line of counters for each command (the next unit to take, units done,
@@ -7,12 +9,12 @@
 export const LINE_WORDS = 16;
 export const COMMAND_WORDS = 3;
 
-/** Where the commands begin, in words from the start of a block. */
+/** Where the commands begin, in words from the start of a block: what is before is zero when a run begins. */
 export const commandsAt = (commands: number): number => LINE_WORDS * (1 + commands);
 
 /** Commands in memory, and where the milliseconds at which each ended go (behind when the first began), 0 if nowhere. */
 export interface Job {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Space;
   readonly block: number;
   readonly commands: number;
   readonly times: number;
@@ -23,7 +25,7 @@ export interface Job {
 export interface Outcome {
   /** Command that failed, and how. */
   readonly failed?: { readonly command: number; readonly message: string } | undefined;
-  /** False when the cancel flag stopped it. */
+  /** False when it was cancelled. */
   readonly completed: boolean;
 }
 
@@ -32,13 +34,6 @@ export interface Running {
   readonly outcome: Promise<Outcome>;
   /** When nothing reads the block any more. */
   readonly left: Promise<void>;
-}
-
-export interface Executor {
-  readonly threads: number;
-  /** Makes code ready to run in a memory; commands name it by the number. */
-  addCode(module: WebAssembly.Module, memory: WebAssembly.Memory): number;
-  removeCode(id: number): void;
-  run(job: Job): Running;
-  dispose(): void;
+  /** Ends it soon. */
+  cancel(): void;
 }
