@@ -3,6 +3,7 @@
 import {
   type Call,
   type Constant,
+  type Constants,
   type Dim,
   dim,
   isDenser,
@@ -21,8 +22,9 @@ export function rowwise(
   call: Call,
   weights: number,
   matrix: readonly Dim[] = call.inputs[weights]!.shape,
+  constants: Constants = [],
 ): Epilogue | Rejection {
-  const epilogue = epilogueOf(call, matrix);
+  const epilogue = epilogueOf(call, matrix, constants);
   if (isRejection(epilogue)) return epilogue;
   const lead = call.outputs[0]!.shape.slice(0, -1);
   for (const { input } of epilogue.operands) {

@@ -26,10 +26,10 @@ import {
   rdi,
   rdx,
   rsi,
+  type Vector,
   zmm,
 } from '@espalier/x64';
-import { activations } from '../activations.ts';
-import { type Epilogue, emitSteps } from '../matmul/epilogue.ts';
+import { addedFirst, type Epilogue, emitSteps, type Held, holdOperands } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { emitSquare, SIDE } from './square.ts';
 
@@ -61,17 +61,19 @@ const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i
 export const tableArgument = operandArgument;
 
 /**
- * What a thread keeps in memory, `end` the row of the result that is not stored any more, `tile` for whoever walks over tiles; behind it a
- * square of results, then sums.
+ * What a thread keeps in memory, `end` the row of the result that is not stored any more, `tile` for whoever walks over tiles; behind it
+ * sums as rows of the result, then sums.
  */
 const localWords = [
   ...(['args', 'unit', 'firstTile', 'tile', 'end', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const),
 ];
 export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;
-/** The registers of a square. */
+/** The registers of a square, and then what stays from row to row. */
 const SQUARE = 16;
-export const SUMS_AT = SQUARE_AT + SIDE * LINE;
+/** Tokens of a tile at most. */
+const MOST_TOKENS = 64;
+export const SUMS_AT = SQUARE_AT + MOST_TOKENS * LINE;
 
 export const thread = at(rbx);
 /** What a unit finds: the first tile of A, how many tiles, and what its entry points to. */
@@ -105,10 +107,13 @@ export function emitEntry(a: Assembler): void {
 }
 
 /**
- * Where the sums of a tile are: a line of sixteen tokens for each column, so many bytes after the one before; or a line of sixteen columns for
- * each of so many tokens, then those of the next sixteen columns.
+ * Where the sums of a tile of so many tokens are: lines of tokens for each column, so many bytes after those of the one before; or without
+ * `pitch` a line of sixteen columns for each token, then those of the next sixteen columns.
  */
-export type Sums = { readonly pitch: number } | { readonly tokens: number };
+export interface Sums {
+  readonly tokens: number;
+  readonly pitch?: number;
+}
 
 /** How sums become elements of the result. Registers from zmm12 to zmm15 are its own, rax and rcx free to use. */
 export interface Finish {
@@ -118,16 +123,15 @@ export interface Finish {
   readonly bytes: 1 | 4;
   /** What a block of columns from rcx on needs; arguments at rdi. */
   begin?(a: Assembler): void;
-  /** Sums in zmm0 become floats. */
-  scale?(a: Assembler): void;
-  /** Stores zmm0, of which k1 tells the columns. */
-  store(a: Assembler, to: Gpr): void;
+  /** Sums in zmm0 become floats, and where one is given what is added to them. */
+  scale?(a: Assembler, added?: Vector): void;
+  /** Stores zmm0, of which k1 tells the columns where it is masked. */
+  store(a: Assembler, to: Gpr, masked: boolean, held: Held): void;
 }
 
 /** A routine: sums of a tile of tokens from rax on, in lines at rdi for rdx columns from rsi on, into the result. Keeps r8 to r15 and rbp. */
 export function emitStore(a: Assembler, finish: Finish): void {
-  const { sums } = finish;
-  const isTurned = 'pitch' in sums;
+  const { tokens, pitch } = finish.sums;
   const kept = [r8, r9, r10, r11, r12, r13, r14, r15, rbp];
   for (const register of kept) a.push(register);
   const none = a.label();
@@ -139,27 +143,30 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.mov(rcx, thread, local('end'));
   a.sub(rcx, rax);
   a.jbe(none);
-  a.movi(rdx, isTurned ? SIDE : sums.tokens);
+  a.movi(rdx, tokens);
   a.cmp(rcx, rdx);
   a.cmova(rcx, rdx);
   a.mov(thread, local('rows'), rcx);
-  const isShort = isTurned && !finish.epilogue.steps.some(({ op }) => op in activations);
   const nextBlock = a.here();
-  if (isTurned) {
+  if (pitch !== undefined) {
     a.mov(rdx, thread, local('lines'));
-    for (let i = 0; i < SIDE; i++) a.vmovups(zmm(SQUARE + i), at(rdx), i * sums.pitch);
-    emitSquare(a, SQUARE);
-    if (!isShort) for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + i * LINE, zmm(SQUARE + i));
+    for (let first = 0; first < tokens; first += SIDE) {
+      for (let i = 0; i < SIDE; i++) a.vmovups(zmm(SQUARE + i), at(rdx), i * pitch + 4 * first);
+      emitSquare(a, SQUARE);
+      for (let i = 0; i < SIDE; i++) a.vmovups(thread, SQUARE_AT + (first + i) * LINE, zmm(SQUARE + i));
+    }
   }
+  const [some, stored] = [a.label(), a.label()];
+  a.cmpi(qword(thread), local('columns'), SIDE);
+  a.jb(some);
+  emitRows(a, finish, false);
+  a.jmp(stored);
+  a.bind(some);
   a.mov(rcx, thread, local('columns'));
-  a.movi(rax, SIDE);
-  a.cmp(rcx, rax);
-  a.cmova(rcx, rax);
   avx512.setMask(a);
-  a.mov(rcx, thread, local('column'));
-  finish.begin?.(a);
-  emitRows(a, finish, isShort);
-  a.addi(qword(thread), local('lines'), isTurned ? SIDE * sums.pitch : sums.tokens * LINE);
+  emitRows(a, finish, true);
+  a.bind(stored);
+  a.addi(qword(thread), local('lines'), pitch === undefined ? tokens * LINE : SIDE * pitch);
   a.addi(qword(thread), local('column'), SIDE);
   a.subi(qword(thread), local('columns'), SIDE);
   a.ja(nextBlock);
@@ -168,9 +175,11 @@ export function emitStore(a: Assembler, finish: Finish): void {
   a.ret();
 }
 
-/** The square through the epilogue into rows of the result: from memory, or where a row takes few instructions from its registers. */
-function emitRows(a: Assembler, { epilogue, sums, bytes, scale, store }: Finish, isShort: boolean): void {
+/** Sixteen columns of sums through the epilogue into rows of the result. @param masked fewer columns, those of k1 */
+function emitRows(a: Assembler, { epilogue, sums, bytes, begin, scale, store }: Finish, masked: boolean): void {
   const [resultAt, squareAt] = [rax, rdx];
+  a.mov(rcx, thread, local('column'));
+  begin?.(a);
   a.mov(rdx, thread, local('row'));
   a.mov(rcx, thread, local('column'));
   a.mov(resultAt, rdx);
@@ -185,30 +194,23 @@ function emitRows(a: Assembler, { epilogue, sums, bytes, scale, store }: Finish,
     if (perColumn) a.lea(address, at(address, rcx, dtype === 'float32' ? 4 : 1));
   });
   const addresses = epilogue.operands.map((_, i) => at(operandsAt[i]!));
-  const done = a.label();
-  const row = (): void => {
-    scale?.(a);
-    emitSteps(a, avx512, epilogue, addresses, 1, true);
-    store(a, resultAt);
-    a.add(resultAt, at(rdi), argument('cRow'));
-    for (const i of epilogue.operands.keys()) a.add(operandsAt[i]!, at(rdi), operandArgument(i) + 8);
-    a.dec(rcx);
-  };
+  const free = Array.from({ length: SIDE }, (_, i) => zmm(SQUARE + i));
+  const held = holdOperands(a, avx512, epilogue, addresses, 1, masked, free);
+  // A bias is added without another rounding.
+  const added = scale && addedFirst(epilogue, held, 0);
+  const rest = added === undefined ? epilogue : { ...epilogue, steps: epilogue.steps.slice(1) };
   a.mov(rcx, thread, local('rows'));
-  if (isShort)
-    for (let i = 0; i < SIDE; i++) {
-      a.vmovaps(zmm(0), zmm(SQUARE + i));
-      row();
-      a.jz(done);
-    }
-  else {
-    if ('pitch' in sums) a.lea(squareAt, thread, SQUARE_AT);
-    else a.mov(squareAt, thread, local('lines'));
-    const nextRow = a.here();
-    a.vmovups(zmm(0), at(squareAt), 0);
-    a.addi(squareAt, LINE);
-    row();
-    a.jnz(nextRow);
-  }
-  a.bind(done);
+  if (sums.pitch === undefined) a.mov(squareAt, thread, local('lines'));
+  else a.lea(squareAt, thread, SQUARE_AT);
+  const nextRow = a.here();
+  a.vmovups(zmm(0), at(squareAt), 0);
+  a.addi(squareAt, LINE);
+  scale?.(a, added);
+  emitSteps(a, avx512, rest, addresses, 1, masked, held);
+  store(a, resultAt, masked, held);
+  a.add(resultAt, at(rdi), argument('cRow'));
+  for (const [i, { isSingle }] of epilogue.operands.entries())
+    if (!isSingle) a.add(operandsAt[i]!, at(rdi), operandArgument(i) + 8);
+  a.dec(rcx);
+  a.jnz(nextRow);
 }

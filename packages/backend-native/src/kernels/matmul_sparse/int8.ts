@@ -1,17 +1,17 @@
 /** Products by sparse matrices of bytes, their sums exact: as pattern quads, and as a stream of blocks of four along a column. */
 
-import { ESPALIER, isRejection, Slicer, type Tensor } from '@espalier/core';
+import { ESPALIER, isRejection, Slicer } from '@espalier/core';
 import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { levels, notSparse, remembered, streamCost } from './common.ts';
-import { cutOf, linesOf, NONZERO_BYTES, rowMajor, type SizedMatrix, unitColumns } from './cut.ts';
+import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { programOf, rowTiles } from './program.ts';
 import { countQuads, MOST_QUAD_ROWS, tileLines, turnedTiles } from './quads.ts';
 import { prepareQuads, quadsCost } from './quads-program.ts';
-import { A, askedOf, B, describe, rowOfBytes } from './quantized.ts';
+import { A, askedOf, B, describe, matrixOf, rowOfBytes } from './quantized.ts';
 import { columnBytes, packColumns, scaled } from './scaled.ts';
 import { SIDE } from './square.ts';
 import { emitStreamEntry, emitUnit, type Stream, turned } from './stream.ts';
@@ -24,11 +24,6 @@ const STREAM_TURN_COST = 32;
 const BLOCK = 4;
 
 const common = { ...rowOfBytes, op: 'QuantizedMatMul', domain: ESPALIER } satisfies Partial<NativeKernel>;
-
-function matrixOf({ data, dims }: Tensor): SizedMatrix<Int8Array> {
-  const [k, n] = dims as [number, number];
-  return { ...rowMajor(data as Int8Array, n), k, n };
-}
 
 const quadsOf = remembered(({ tensor }) => countQuads(matrixOf(tensor), tileLines));
 
@@ -117,7 +112,7 @@ export const blocks: NativeKernel = {
     const buffer = engine.memory.allocLasting(entriesAt + 8 * cut.units.length);
     const { buffer: memory, byteOffset } = buffer.view;
     const weights: Stream = { weights: new Int32Array(memory, byteOffset, nonzeros), used: 0 };
-    const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, { pitch: LINE }))];
+    const parts = [emitTurn(k / BLOCK, signed), emitStreamEntry(scaled(scaling, { tokens: SIDE, pitch: LINE }))];
     const slicer = new Slicer();
     const a = new Assembler();
     const product = { isa: avx512, cut, matrix: rowMajor(blocks, n), lines: turned(k / BLOCK) };

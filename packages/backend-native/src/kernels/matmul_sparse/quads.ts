@@ -204,19 +204,16 @@ export function emitQuads(shape: Scaling, walk: QuadTiles): Uint8Array {
   emitGroup(a, walk);
   a.dec(groupsLeft);
   a.jnz(nextGroup);
-  for (let part = 0; part < BYTE_ROWS / SIDE; part++) {
-    walk.firstRow(a);
-    a.addi(rax, part * SIDE);
-    a.lea(rdi, thread, SUMS_AT + part * LINE);
-    a.mov(rsi, thread, local('unit'));
-    a.shl(rsi, Math.log2(UNIT_COLUMNS));
-    a.movi(rdx, shape.n);
-    a.sub(rdx, rsi);
-    a.movi(rcx, UNIT_COLUMNS);
-    a.cmp(rdx, rcx);
-    a.cmova(rdx, rcx);
-    a.call(store);
-  }
+  walk.firstRow(a);
+  a.lea(rdi, thread, SUMS_AT);
+  a.mov(rsi, thread, local('unit'));
+  a.shl(rsi, Math.log2(UNIT_COLUMNS));
+  a.movi(rdx, shape.n);
+  a.sub(rdx, rsi);
+  a.movi(rcx, UNIT_COLUMNS);
+  a.cmp(rdx, rcx);
+  a.cmova(rdx, rcx);
+  a.call(store);
   const done = a.label();
   a.dec(tilesLeft);
   a.jz(done);
@@ -225,7 +222,7 @@ export function emitQuads(shape: Scaling, walk: QuadTiles): Uint8Array {
   a.bind(done);
   a.ret();
   a.bind(store);
-  emitStore(a, scaled(shape, { pitch: SUM_BYTES }));
+  emitStore(a, scaled(shape, { tokens: BYTE_ROWS, pitch: SUM_BYTES }));
   return a.finish().slice();
 }
 

@@ -17,7 +17,7 @@ import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, quantizedType } from '../matmul/epilogue.ts';
 import { scaledFuses } from '../matmul_int8/program.ts';
 import { rowwise } from './common.ts';
-import type { SizedMatrix } from './cut.ts';
+import { rowMajor, type SizedMatrix } from './cut.ts';
 import type { SparseProgram } from './program.ts';
 import type { Scaling } from './scaled.ts';
 
@@ -40,13 +40,19 @@ export function askedOf(
     return !desc || dim.equal(dim.product(desc.shape), 1) === true;
   });
   if (!isSingle) return { reason: 'its activations have more than one scale' };
-  const epilogue = rowwise(call, B, shape);
+  const epilogue = rowwise(call, B, shape, constants);
   if (isRejection(epilogue)) return epilogue;
   const bytes = [...call.inputs, ...call.outputs].reduce(
     (sum, desc, i) => sum + (desc && i !== B ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
     0,
   );
   return { rows: sizeOf(bindShape(call.outputs[0]!.shape.slice(0, -1), at)), bytes };
+}
+
+/** Constant weights as they are in memory. */
+export function matrixOf({ data, dims }: Tensor): SizedMatrix<Int8Array> {
+  const [k, n] = dims as [number, number];
+  return { ...rowMajor(data as Int8Array, n), k, n };
 }
 
 /** What the programs have in common. */
@@ -58,7 +64,7 @@ export interface Described {
 }
 
 export function describe(call: Call, constants: Constants, { k, n }: SizedMatrix): Described {
-  const epilogue = rowwise(call, B, [k, n]) as Epilogue;
+  const epilogue = rowwise(call, B, [k, n], constants) as Epilogue;
   const signed = call.inputs[A]!.dtype === 'int8';
   const result = quantizedType(epilogue) ?? 'float32';
   return {

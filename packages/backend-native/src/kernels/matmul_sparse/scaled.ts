@@ -1,10 +1,10 @@
 /** From exact sums of products of bytes to floats, or levels: less what the zero point of A adds, times both scales. */
 
 import type { Tensor } from '@espalier/core';
-import { at, eax, rax, rcx, rdi, rdx, zmm } from '@espalier/x64';
+import { at, eax, k1, rax, rcx, rdi, rdx, zmm } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
-import { type LevelType, packLevels, storeSomeLevels } from '../levels.ts';
-import type { Epilogue } from '../matmul/epilogue.ts';
+import { type LevelType, packLevels, packUnrounded } from '../levels.ts';
+import { type Epilogue, packedZeroPoint } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
 import { emitZeroPoint, type ZeroPoint } from '../matmul_int8/zero-point.ts';
 import type { SizedMatrix } from './cut.ts';
@@ -51,17 +51,21 @@ export function scaled({ n, epilogue, aZero, result }: Scaling, sums: Sums): Fin
       a.vbroadcastss(scale, at(rdx));
       a.vmulps(scale, scale, at(rax, rcx, 4), 4 * paddedColumns(n));
     },
-    scale(a) {
+    scale(a, added) {
       a.vpsubd(zmm(0), zmm(0), term);
       a.vcvtdq2ps(zmm(0), zmm(0));
-      a.vmulps(zmm(0), zmm(0), scale);
+      if (added === undefined) a.vmulps(zmm(0), zmm(0), scale);
+      else a.vfmadd213ps(zmm(0), scale, added);
     },
-    store(a, to) {
-      if (result === 'float32') avx512.store(a, at(to), 0, zmm(0), true);
-      else {
-        const v = new Vectors(a, true);
-        storeSomeLevels(v, to, 0, packLevels(v, zmm(0), result, zmm(1)), rcx, rdx);
+    store(a, to, masked, held) {
+      if (result === 'float32') {
+        avx512.store(a, at(to), 0, zmm(0), masked);
+        return;
       }
+      const v = new Vectors(a, true);
+      const zero = packedZeroPoint(epilogue, held);
+      const low = zero === undefined ? packLevels(v, zmm(0), result, zmm(1)) : packUnrounded(v, zmm(0), zero);
+      a.vmovdqu8(at(to), 0, low, masked ? k1 : 0);
     },
   };
 }
