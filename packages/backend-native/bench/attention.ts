@@ -83,25 +83,28 @@ function callOf({ batch = 1, heads, groups = heads, queries, keys = queries, siz
 }
 
 async function main(mask: readonly NativeFeature[], threads: number): Promise<void> {
-  const backend = createNativeBackend({ mask, threads });
+  const backend = createNativeBackend({ mask, threads, precision: 'bfloat16' });
   if ('reason' in backend) throw new Error(backend.reason);
   const rates = await backend.calibrate();
-  const limit = rates['fma']! * backend.limits.threads;
-  const kernel = backend.kernels.find(
-    ({ name, requires }) => name.startsWith('attention') && requires!.every((f) => backend.features.has(f)),
-  )!;
-  console.log(
-    `\n${kernel.name}, ${backend.limits.threads} threads: ${(limit / 1e9).toFixed(0)} G multiply-adds/s at most`,
-  );
-  for (const [name, shape] of Object.entries(shapes)) {
-    const call = callOf(shape);
-    const seconds = await measure(backend, call, kernel);
-    const work = kernel.work(call, {}, []) as Parameters<NonNullable<typeof kernel.law>>[0];
-    const share = ((100 * work.macs) / seconds / limit).toFixed(0);
-    const law = (seconds / kernel.law!(work, rates)).toFixed(2);
+  const isBest = ({ name, requires }: NativeBackend['kernels'][number]): boolean =>
+    name.startsWith('attention') &&
+    requires!.every((f) => backend.features.has(f)) &&
+    requires!.includes('avx512') === backend.features.has('avx512');
+  for (const kernel of backend.kernels.filter(isBest)) {
+    const limit = rates[kernel.name.includes('bf16') ? 'bf16' : 'fma']! * backend.limits.threads;
     console.log(
-      `${name.padStart(20)} ${(seconds * 1e6).toFixed(1).padStart(9)} us ${share.padStart(4)} %   law x ${law}`,
+      `\n${kernel.name}, ${backend.limits.threads} threads: ${(limit / 1e9).toFixed(0)} G multiply-adds/s at most`,
     );
+    for (const [name, shape] of Object.entries(shapes)) {
+      const call = callOf(shape);
+      const seconds = await measure(backend, call, kernel);
+      const work = kernel.work(call, {}, []) as Parameters<NonNullable<typeof kernel.law>>[0];
+      const share = ((100 * work.macs) / seconds / limit).toFixed(0);
+      const law = (seconds / kernel.law!(work, rates)).toFixed(2);
+      console.log(
+        `${name.padStart(20)} ${(seconds * 1e6).toFixed(1).padStart(9)} us ${share.padStart(4)} %   law x ${law}`,
+      );
+    }
   }
   backend.dispose();
 }

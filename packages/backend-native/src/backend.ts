@@ -4,7 +4,7 @@ import { type Backend, type Call, EspalierError, type Kernel } from '@espalier/c
 import { calibrate } from './calibrate.ts';
 import { type EngineOptions, type StartedEngine, startEngine } from './engine.ts';
 import type { NativeKernel } from './kernel.ts';
-import { attention } from './kernels/attention/index.ts';
+import { attention, attentionBf16 } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
 import { convInt8 } from './kernels/conv_int8/index.ts';
 import { interleaveInt8 } from './kernels/conv_int8/interleave.ts';
@@ -73,7 +73,7 @@ export function createNativeBackend(options: NativeOptions = {}): NativeBackend 
     apiVersion: 1,
     features: engine.features,
     limits: { alignment: 64, maxBufferBytes: MAX_BUFFER_BYTES, threads: engine.team },
-    kernels: [...table, ...(options.precision === 'bfloat16' ? matmulBf16 : [])].map(
+    kernels: [...table, ...(options.precision === 'bfloat16' ? [...matmulBf16, ...attentionBf16] : [])].map(
       (row): Kernel<NativeProgram> => ({
         ...row,
         prepare: (call, constants) => row.prepare(withoutNames(call), constants, engine),

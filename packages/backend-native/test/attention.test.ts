@@ -1,19 +1,18 @@
-/** Attention against the scalar backend, at both widths and with guard pages. */
+/** Attention against the scalar backend, at both widths, in bfloat16, and with guard pages. */
 
 import { createJsBackend } from '@espalier/backend-js';
 import { conformanceTests } from '@espalier/conformance';
 import { type Attributes, createEvaluator, type Node, onnxOps, Tensor } from '@espalier/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend, startEngine } from '../src/index.ts';
-import { attention } from '../src/kernels/attention/index.ts';
+import { attention, attentionBf16 } from '../src/kernels/attention/index.ts';
 
 const started = startEngine();
 if ('reason' in started) it.skip(`attention (${started.reason})`, () => {});
-const hasAvx512 = !('reason' in started) && started.features.has('avx512');
+const features: ReadonlySet<string> = 'reason' in started ? new Set() : started.features;
 if (!('reason' in started)) started.dispose();
-if (!hasAvx512) it.skip('attention at 512 bits (the processor has no AVX-512)', () => {});
 
-const names = new Set(attention.map(({ name }) => name));
+const names = new Set([...attention, ...attentionBf16].map(({ name }) => name));
 const js = createEvaluator(createJsBackend(), onnxOps);
 
 /** Floats from -scale to scale by a linear congruential generator. */
@@ -27,6 +26,29 @@ function floats(dims: readonly number[], scale = 1): Tensor {
   return new Tensor('float32', data, dims);
 }
 
+/**
+ * How far rounding to bfloat16 may move each result. A score moves by `d`, the sum of the rounding of its terms' two factors, so weights
+ * and their sum by a factor within e^d each; weights and values are rounded once more. Results are within their magnitudes' own
+ * attention times what these factors come to, by the greatest `d` of all scores.
+ */
+async function roundingOf(node: Node, inputs: readonly Tensor[]): Promise<Float32Array> {
+  const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
+  const unit = 2 ** -9;
+  const largest = (rows: Tensor): number => {
+    const data = rows.data as Float32Array;
+    const size = rows.dims.at(-1)!;
+    let norm = 0;
+    for (let at = 0; at < data.length; at += size) norm = Math.max(norm, Math.hypot(...data.subarray(at, at + size)));
+    return norm;
+  };
+  const scale = Math.abs((node.attrs['scale'] as number | undefined) ?? 1 / Math.sqrt(q.dims.at(-1)!));
+  const d = (2 * unit + unit * unit) * scale * largest(q) * largest(k);
+  const magnitudes = Float32Array.from(v.data as Float32Array, Math.abs);
+  const [sums] = await js(node, [q, k, new Tensor('float32', magnitudes, v.dims), ...inputs.slice(3)]);
+  const factor = Math.exp(2 * d) * (1 + unit) ** 2 - 1;
+  return Float32Array.from(sums!.data as Float32Array, (sum) => factor * sum);
+}
+
 /** A mask of `dims`, by what it says of each element. */
 const maskOf = (type: 'float32' | 'bool', dims: readonly number[], at: (i: number) => number): Tensor =>
   new Tensor(
@@ -36,13 +58,20 @@ const maskOf = (type: 'float32' | 'bool', dims: readonly number[], at: (i: numbe
   );
 
 const suites = [
-  { isa: 'avx512', mask: [] },
-  { isa: 'avx2', mask: ['avx512'] },
+  { isa: 'avx512', mask: [], needs: 'avx512' },
+  { isa: 'avx512bf16', mask: [], needs: 'avx512-bf16' },
+  { isa: 'avx2', mask: ['avx512'], needs: 'avx2' },
 ] as const;
 
-for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suites.slice(1)) {
+for (const { isa, mask, needs } of suites) {
+  const isRounded = isa === 'avx512bf16';
+  if (!features.has(needs)) {
+    it.skip(`attention for ${isa} (the processor has no ${needs})`, () => {});
+    continue;
+  }
   describe(`attention for ${isa}`, () => {
-    const whole = createNativeBackend({ mask, guard: true }) as NativeBackend;
+    const precision = isRounded ? 'bfloat16' : 'float32';
+    const whole = createNativeBackend({ mask, guard: true, precision }) as NativeBackend;
     const kernels = whole.kernels.filter(({ name }) => names.has(name) && name.endsWith(`__${isa}`));
     const backend = { ...whole, kernels };
     const native = createEvaluator(backend, onnxOps);
@@ -52,7 +81,7 @@ for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suit
 
     for (const { name, run, skip } of conformanceTests(backend, { runs: 8 })) {
       // It records 10^5 steps, which to bind takes longer than it allows; test/engine.test.ts aborts a list of this backend.
-      if (!name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
+      if (!isRounded && !name.startsWith('native:') && !name.endsWith(': abort')) it.skipIf(skip)(name, run);
     }
 
     async function same(inputs: readonly Tensor[], attrs: Attributes = {}): Promise<void> {
@@ -64,7 +93,8 @@ for (const { isa, mask } of 'reason' in started ? [] : hasAvx512 ? suites : suit
       const [[wanted], [got]] = [await js(node, inputs), await native(node, inputs)];
       expect(got!.dims).toEqual(wanted!.dims);
       const [w, g] = [wanted!.data as Float32Array, got!.data as Float32Array];
-      const far = w.findIndex((x, i) => !Object.is(x, g[i]) && !(Math.abs(x - g[i]!) <= 2e-6));
+      const bound = isRounded ? await roundingOf(node, inputs) : undefined;
+      const far = w.findIndex((x, i) => !Object.is(x, g[i]) && !(Math.abs(x - g[i]!) <= 2e-6 + (bound?.[i] ?? 0)));
       expect(far < 0 ? 'near' : `${g[far]} at ${far}, not ${w[far]}`).toBe('near');
     }
 

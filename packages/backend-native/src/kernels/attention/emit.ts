@@ -5,13 +5,12 @@
  */
 
 import { Assembler, at, qword, r8, rax, rbx, rcx, rdx, rsi } from '@espalier/x64';
-import { Frame, KEYS, type OperandName, VECTORS } from './frame.ts';
+import { Frame, KEYS, type OperandName, type Unit, VECTORS } from './frame.ts';
 import { emitMask, emitQueries, emitResult } from './rows.ts';
 import { emitTop, emitWeights } from './softmax.ts';
 import { emitScores, emitValues } from './tiles.ts';
 
-export interface Variant {
-  readonly isWide: boolean;
+export interface Variant extends Unit {
   readonly mask: 'none' | 'float' | 'bool';
   readonly isCausal: boolean;
   readonly nanToZero: boolean;
@@ -22,7 +21,7 @@ const LEAST = -3.4028234663852886e38;
 
 export function emitAttention(variant: Variant): Uint8Array {
   const a = new Assembler();
-  const f = new Frame(a, variant.isWide);
+  const f = new Frame(a, variant);
   a.mov(rbx, rdx);
   a.imul(rbx, ...f.argument('threadBytes'));
   a.add(rbx, ...f.argument('scratch'));

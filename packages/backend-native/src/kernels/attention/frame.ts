@@ -13,6 +13,8 @@ export type OperandName = (typeof operands)[number];
  */
 export const operandWords = ['start', 'batch', 'group', 'head', 'row', 'wrap'] as const;
 
+export type Place = Readonly<Record<(typeof operandWords)[number], number>>;
+
 export const argumentWords = [
   'scratch',
   'threadBytes',
@@ -25,6 +27,8 @@ export const argumentWords = [
   'keys',
   'size',
   'valueSize',
+  /** 32 bits of a query or key: an element, or two that were rounded. */
+  'sizeSteps',
   /** The bits of a float32. */
   'scale',
   /** Bytes from a key to the next in the mask. */
@@ -71,22 +75,31 @@ export const VECTORS = 2;
 
 /** Bytes of the parts of scratch memory before those whose place depends on sizes. */
 const fixedBytes = (width: number): number => LOCAL_BYTES + (vectorNames.length + KEYS) * width;
-const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+/** From row to row an odd number of lines, so that rows do not evict each other. */
+export const pitchOf = (bytes: number): number => (Math.ceil(bytes / 64) | 1) * 64;
 /** What is turned is turned in groups of so many elements. */
 const GROUP = 4;
 
 /** Rows that are a multiple of so many bytes apart lie in few sets of the first-level cache, where they evict each other. */
 const CONFLICT_BYTES = 2048;
 
+/** How rows are multiplied. */
+export interface Unit {
+  /** Vectors of 512 bits; else of 256. */
+  readonly isWide: boolean;
+  /** Operands of the products are rounded to bfloat16: keys and values were before. */
+  readonly isRounded: boolean;
+}
+
 /** What a thread needs for sizes, and where its parts lie. */
-export function scratchLayout({ size, valueSize, v }: Geometry, isWide: boolean, hasMask: boolean) {
+export function scratchLayout({ size, valueSize, v }: Geometry, { isWide, isRounded }: Unit, hasMask: boolean) {
   const lanes = VECTORS * (isWide ? 16 : 8);
   const part = (elements: number): number => Math.ceil(elements / GROUP) * GROUP * lanes * 4;
   // Rows are as long as any that are turned.
-  const pitch = align(4 * Math.max(size, valueSize, hasMask ? KEYS : 0)) + 64;
+  const pitch = pitchOf(4 * Math.max(size, valueSize, hasMask ? KEYS : 0));
   // Wide tiles take so much of a line at once that fetching it again costs no more than a copy.
   const isCopied = !isWide && (4 * v.row) % CONFLICT_BYTES === 0;
-  const valuePitch = isCopied ? align(4 * valueSize) + 64 : 4 * v.row;
+  const valuePitch = isCopied || isRounded ? pitchOf(4 * valueSize) : 4 * v.row;
   const resultAt = fixedBytes(lanes * 4) + part(size);
   const rowsAt = resultAt + part(valueSize);
   const maskAt = rowsAt + lanes * pitch;
@@ -105,10 +118,12 @@ export class Frame {
   readonly width: number;
   /** Rows of a register tile at most. */
   readonly tileRows: number;
+  readonly isRounded: boolean;
 
-  constructor(a: Assembler, isWide: boolean) {
+  constructor(a: Assembler, { isWide, isRounded }: Unit) {
     this.v = new Vectors(a, isWide);
     this.a = a;
+    this.isRounded = isRounded;
     this.width = VECTORS * this.v.bytes;
     this.tileRows = isWide ? 14 : 6;
   }

@@ -21,6 +21,7 @@ import {
 } from '@espalier/x64';
 import { emitRow } from '../row.ts';
 import type { Frame } from './frame.ts';
+import { emitRoundedRow } from './round.ts';
 import { emitTurn } from './turn.ts';
 
 /** Where rows of an operand and of scratch memory are, while {@link walkRows} goes through them. */
@@ -68,7 +69,7 @@ function clearRows(f: Frame, vectors: number): void {
 /** Queries, scaled and turned, and their positions. */
 export function emitQueries(f: Frame, vectors: number): void {
   const { a, v } = f;
-  const [x, scale] = [v.register(0), v.register(1)];
+  const [scale, x] = [v.register(0), v.register(1)];
   clearRows(f, vectors);
   a.vbroadcastss(scale, ...f.argument('scale'));
   a.lea(r9, ...f.vector('positions', 0));
@@ -77,13 +78,15 @@ export function emitQueries(f: Frame, vectors: number): void {
     a.mov(dword(r9), 0, esi);
     a.addi(r9, 4);
     a.mov(rcx, ...f.argument('size'));
-    emitRow(v, (block) => {
-      block.load(x, operandAt);
-      a.vmulps(x, x, scale);
-      block.store(scratchAt, x);
-    });
+    if (f.isRounded) emitRoundedRow(v, operandAt, scratchAt, scale);
+    else
+      emitRow(v, (block) => {
+        block.load(x, operandAt);
+        a.vmulps(x, x, scale);
+        block.store(scratchAt, x);
+      });
   });
-  a.mov(rcx, ...f.argument('size'));
+  a.mov(rcx, ...f.argument('sizeSteps'));
   a.lea(r14, at(rbx), f.queriesAt);
   emitTurn(f, vectors, 'columns');
 }

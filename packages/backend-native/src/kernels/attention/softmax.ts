@@ -3,6 +3,7 @@
 import { at, BROADCAST, k1, r8, r9, rbx, rcx, type Vector } from '@espalier/x64';
 import { EXP_TEMPORARIES, emitExpOfNegative } from '../../math/index.ts';
 import { type Frame, VECTORS } from './frame.ts';
+import { eachPair, emitPairs, loadPairOrder } from './round.ts';
 
 /** `shared`: a number for each key; `own`: one for each key and query. */
 type MaskKind = 'none' | 'shared' | 'own';
@@ -77,27 +78,48 @@ export function emitTop(f: Frame, vectors: number, mask: MaskKind, isCausal: boo
   }
 }
 
-/** Weights instead of scores, and their sum. */
+/** Weights instead of scores, and their sum; rounded, where values are, after they were added up. */
 export function emitWeights(f: Frame, vectors: number): void {
   const { a, v } = f;
   const indices = Array.from({ length: vectors }, (_, i) => i);
   const [top, sum] = [groupOf(f, 0), groupOf(f, 1)];
-  const x = v.register(2 * VECTORS);
-  const temporaries = Array.from({ length: EXP_TEMPORARIES }, (_, k) => v.register(2 * VECTORS + 1 + k));
+  const [x, next, order] = [0, 1, 2].map((k) => v.register(2 * VECTORS + k)) as [Vector, Vector, Vector];
+  const temporaries = Array.from({ length: EXP_TEMPORARIES }, (_, k) => v.register(2 * VECTORS + 3 + k));
+  const weigh = (weight: Vector, key: number, i: number): void => {
+    a.vmovups(weight, at(r8), key * f.width + i * v.bytes);
+    a.vsubps(weight, weight, top(i));
+    emitExpOfNegative(v, weight, temporaries);
+    a.vaddps(sum(i), sum(i), weight);
+  };
   for (const i of indices) {
     a.vmovups(top(i), ...f.vector('top', i));
     a.vmovups(sum(i), ...f.vector('sum', i));
     a.vmulps(sum(i), sum(i), ...f.vector('decay', i));
   }
-  eachKey(f, () => {
-    for (const i of indices) {
-      a.vmovups(x, at(r8), i * v.bytes);
-      a.vsubps(x, x, top(i));
-      emitExpOfNegative(v, x, temporaries);
-      a.vmovups(at(r8), i * v.bytes, x);
-      a.vaddps(sum(i), sum(i), x);
-    }
-  });
+  if (f.isRounded) {
+    // A row of pairs lies where the scores of keys before were.
+    loadPairOrder(v, order);
+    a.lea(r8, at(rbx), f.scoresAt);
+    a.mov(r9, r8);
+    a.mov(rcx, ...f.local('count'));
+    eachPair(a, (keys) => {
+      for (const i of indices) {
+        weigh(x, 0, i);
+        if (keys > 1) weigh(next, 1, i);
+        else a.vxorps(next, next, next);
+        emitPairs(v, x, next, order);
+        a.vmovups(at(r9), i * v.bytes, x);
+      }
+      a.addi(r8, keys * f.width);
+      a.addi(r9, f.width);
+    });
+  } else
+    eachKey(f, () => {
+      for (const i of indices) {
+        weigh(x, 0, i);
+        a.vmovups(at(r8), i * v.bytes, x);
+      }
+    });
   for (const i of indices) {
     const [address, offset] = f.vector('sum', i);
     a.vmovups(address, offset, sum(i));

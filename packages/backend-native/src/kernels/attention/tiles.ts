@@ -56,7 +56,7 @@ export function emitScores(f: Frame, vectors: number): void {
     const bases = rowBases.slice(0, Math.ceil(rows / 4));
     for (const [i, base] of bases.entries()) a.lea(base, i === 0 ? at(rax) : at(bases[i - 1]!, step, 4));
     a.lea(columnAt, at(rbx), f.queriesAt);
-    a.mov(rcx, ...f.argument('size'));
+    a.mov(rcx, ...f.argument('sizeSteps'));
     for (let i = 0; i < rows * vectors; i++) a.vxorps(v.register(i), v.register(i), v.register(i));
     emitSums(f, rows, vectors, {
       element: (row, u) => [steps(bases[row >> 2]!)[row & 3]!, 4 * u],
@@ -73,7 +73,7 @@ export function emitScores(f: Frame, vectors: number): void {
 export function emitValues(f: Frame, vectors: number): void {
   const { a, v } = f;
   emitFirst(f, 'v');
-  emitCopy(f);
+  if (!f.isRounded) emitCopy(f);
   emitRowAt(f);
   f.place(sumsAt, 'resultAt');
   a.mov(rcx, ...f.argument('valueSize'));
@@ -84,6 +84,10 @@ export function emitValues(f: Frame, vectors: number): void {
     a.lea(step3, at(step, step, 2));
     a.lea(columnAt, at(rbx), f.scoresAt);
     a.mov(rcx, ...f.local('count'));
+    if (f.isRounded) {
+      a.inc(rcx);
+      a.shr(rcx, 1);
+    }
     for (let index = 0; index < vectors; index++) {
       const decay = columnOf(f, index);
       a.vmovups(decay, ...f.vector('decay', index));
@@ -200,7 +204,8 @@ function emitSums(f: Frame, rows: number, vectors: number, { element, advance }:
     for (let row = 0; row < rows; row++) {
       const broadcast = v.register(VECTORS * (f.tileRows + 1) + (row % broadcasts));
       a.vbroadcastss(broadcast, ...element(row, u));
-      for (let index = 0; index < vectors; index++) a.vfmadd231ps(sum(row, index), broadcast, columnOf(f, index));
+      for (let index = 0; index < vectors; index++)
+        a[f.isRounded ? 'vdpbf16ps' : 'vfmadd231ps'](sum(row, index), broadcast, columnOf(f, index));
     }
   };
   const [single, done] = [a.label(), a.label()];
