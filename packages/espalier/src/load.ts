@@ -5,7 +5,6 @@ import { importOnnx, isOnnx } from '@espalier/onnx';
 import type { AbsentBackend, DeviceProfile } from '@espalier/planner';
 import { createRuntime, type Runtime, type Session, type SessionOptions } from '@espalier/runtime';
 import { isSafetensors } from '@espalier/safetensors';
-import { importTfjs } from '@espalier/tfjs';
 import {
   type BackendName,
   type BackendSettings,
@@ -145,8 +144,10 @@ export async function importGraph({ name, bytes, sibling }: OpenSource, signal?:
     return (await importOnnx(bytes, { file: name, external, ...abort })).graph;
   }
   const json = parseJson(bytes);
-  if (json && typeof json === 'object' && 'modelTopology' in json)
+  if (json && typeof json === 'object' && 'modelTopology' in json) {
+    const { importTfjs } = await import('@espalier/tfjs');
     return (await importTfjs(json, beside, { file: name, ...abort })).graph;
+  }
   throw new EspalierError('BAD_FILE', `${name} is neither an ONNX file nor a TensorFlow.js model.json`, { file: name });
 }
 
