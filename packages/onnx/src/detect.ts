@@ -1,21 +1,21 @@
 /** Tells an ONNX model from other files by its first bytes. */
 
-import { fieldOf, Reader, WireType, wireOf } from './protobuf.ts';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /** Wire types of the fields of ModelProto. */
 const fields: Readonly<Record<number, WireType>> = {
-  1: WireType.varint,
-  2: WireType.bytes,
-  3: WireType.bytes,
-  4: WireType.bytes,
-  5: WireType.varint,
-  6: WireType.bytes,
-  7: WireType.bytes,
-  8: WireType.bytes,
-  14: WireType.bytes,
-  20: WireType.bytes,
-  25: WireType.bytes,
-  26: WireType.bytes,
+  1: WireType.Varint,
+  2: WireType.LengthDelimited,
+  3: WireType.LengthDelimited,
+  4: WireType.LengthDelimited,
+  5: WireType.Varint,
+  6: WireType.LengthDelimited,
+  7: WireType.LengthDelimited,
+  8: WireType.LengthDelimited,
+  14: WireType.LengthDelimited,
+  20: WireType.LengthDelimited,
+  25: WireType.LengthDelimited,
+  26: WireType.LengthDelimited,
 };
 
 /**
@@ -23,20 +23,19 @@ const fields: Readonly<Record<number, WireType>> = {
  * only: all must be a model's, with an IR version and a graph among them.
  */
 export function isOnnx(bytes: Uint8Array): boolean {
-  const reader = new Reader(bytes);
+  const reader = new BinaryReader(bytes);
   let version = false;
   let graph = false;
   try {
     while (reader.pos < bytes.length) {
-      const tag = reader.tag();
-      const [number, wire] = [fieldOf(tag), wireOf(tag)];
+      const [number, wire] = reader.tag();
       if (fields[number] !== wire) return false;
       if (number === 7) graph = true;
-      if (number === 1) version = isVersion(reader.int64());
-      else if (wire === WireType.bytes) {
+      if (number === 1) version = isVersion(Number(reader.int64()));
+      else if (wire === WireType.LengthDelimited) {
         const length = reader.uint32();
         reader.pos += length;
-      } else reader.skip(tag);
+      } else reader.skip(wire, number);
       if (number === 1 && !version) return false;
     }
   } catch {
@@ -45,4 +44,4 @@ export function isOnnx(bytes: Uint8Array): boolean {
   return version && graph;
 }
 
-const isVersion = (value: bigint): boolean => value >= 1n && value < 1000n;
+const isVersion = (value: number): boolean => value >= 1 && value < 1000;

@@ -3,8 +3,8 @@
  * stay where they are in the file; everything that a file makes us allocate is bounded.
  */
 
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { EspalierError } from '@espalier/core';
-import { fieldOf, Reader, tagOf, WireType, Writer, wireOf } from './protobuf.ts';
 
 /**
  * How a field is stored: `bytes` are read as a subarray of the file; `float32s`, `float64s` and `varints` are repeated
@@ -52,16 +52,17 @@ const MAX_VALUES = 1 << 22;
 const MAX_STRING = 1 << 16;
 
 const wireTypes: Record<Kind, WireType> = {
-  string: WireType.bytes,
-  bytes: WireType.bytes,
-  float: WireType.bits32,
-  int64: WireType.varint,
-  int32: WireType.varint,
-  float32s: WireType.bits32,
-  float64s: WireType.bits64,
-  varints: WireType.varint,
+  string: WireType.LengthDelimited,
+  bytes: WireType.LengthDelimited,
+  float: WireType.Bit32,
+  int64: WireType.Varint,
+  int32: WireType.Varint,
+  float32s: WireType.Bit32,
+  float64s: WireType.Bit64,
+  varints: WireType.Varint,
 };
-const wireType = (kind: Field['kind']): WireType => (typeof kind === 'function' ? WireType.bytes : wireTypes[kind]);
+const wireType = (kind: Field['kind']): WireType =>
+  typeof kind === 'function' ? WireType.LengthDelimited : wireTypes[kind];
 const inRuns = (kind: Field['kind']): boolean => kind === 'float32s' || kind === 'float64s' || kind === 'varints';
 
 /** @throws EspalierError `BAD_FILE` where the bytes are no such message, `LIMIT` where it is too deep or too large */
@@ -70,12 +71,12 @@ export function decode<T>(table: Message<T>, bytes: Uint8Array): T {
 }
 
 class Decoder {
-  private readonly reader: Reader;
+  private readonly reader: BinaryReader;
   private values = 0;
   private messages = 0;
 
   constructor(bytes: Uint8Array) {
-    this.reader = new Reader(bytes);
+    this.reader = new BinaryReader(bytes);
   }
 
   message(table: AnyMessage, end: number, depth: number, into: Record<string, unknown>): unknown {
@@ -100,20 +101,19 @@ class Decoder {
 
   private field(table: AnyMessage, depth: number, into: Record<string, unknown>): void {
     const { reader } = this;
-    const tag = reader.tag();
-    const known = table.byNumber.get(fieldOf(tag));
+    const [number, wire] = reader.tag();
+    const known = table.byNumber.get(number);
     if (!known) {
-      reader.skip(tag);
+      reader.skip(wire, number);
       return;
     }
-    const wire = wireOf(tag);
     const [name, { kind, repeated }] = known;
     const list = into[name] as unknown[];
     const expected = wireType(kind);
-    const packed = repeated && wire === WireType.bytes && expected !== WireType.bytes;
+    const packed = repeated && wire === WireType.LengthDelimited && expected !== WireType.LengthDelimited;
     if (wire !== expected && !packed) throw new Error(`field ${name} has wire type ${wire}, not ${expected}`);
     if (inRuns(kind)) {
-      list.push(packed ? reader.bytes() : numberOf(reader, tag));
+      list.push(packed ? reader.bytes() : reader.skip(wire, number));
       this.count();
     } else if (packed) {
       const end = this.length() + reader.pos;
@@ -146,7 +146,7 @@ class Decoder {
       case 'float':
         return reader.float();
       case 'int64':
-        return reader.int64();
+        return BigInt(reader.int64());
       default:
         return reader.int32();
     }
@@ -156,20 +156,13 @@ class Decoder {
   private length(): number {
     const { reader } = this;
     const length = reader.uint32();
-    if (length > reader.len - reader.pos) throw new RangeError('it ends too early');
+    if (length > reader.len - reader.pos) throw new RangeError('premature EOF');
     return length;
   }
 
   private count(): void {
     if (++this.values > MAX_VALUES) throw new EspalierError('LIMIT', `it holds more than ${MAX_VALUES} values`);
   }
-}
-
-/** The bytes of a number that stands alone. */
-function numberOf(reader: Reader, tag: number): Uint8Array {
-  const from = reader.pos;
-  reader.skip(tag);
-  return reader.since(from);
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -204,11 +197,11 @@ export function varintsOf(
 ): number {
   let count = 0;
   for (const run of runs) {
-    const reader = new Reader(run);
+    const reader = new BinaryReader(run);
     while (reader.pos < run.length) {
       if (count === limit) return count + 1;
       try {
-        set(count++, wide ? reader.int64() : reader.int32());
+        set(count++, wide ? BigInt(reader.int64()) : reader.int32());
       } catch (cause) {
         throw new EspalierError('BAD_FILE', 'a number in it is malformed', { cause });
       }
@@ -219,25 +212,26 @@ export function varintsOf(
 
 /** The bytes of a message. Fields that are undefined or empty are left out. */
 export function encode<T>(table: Message<T>, value: T): Uint8Array {
-  return written(table as AnyMessage, value as Record<string, unknown>).finish();
+  const writer = new BinaryWriter();
+  writeMessage(writer, table as AnyMessage, value as Record<string, unknown>);
+  return writer.finish();
 }
 
-const encoder = new TextEncoder();
-
-function written(table: AnyMessage, message: Record<string, unknown>): Writer {
-  const writer = new Writer();
+function writeMessage(writer: BinaryWriter, table: AnyMessage, message: Record<string, unknown>): void {
   for (const [name, { number, kind, repeated }] of Object.entries(table.fields)) {
     const value = message[name];
     if (value === undefined) continue;
     for (const each of repeated ? (value as unknown[]) : [value]) {
-      writer.uint32(tagOf(number, inRuns(kind) ? WireType.bytes : wireType(kind)));
-      if (typeof kind === 'function') writer.message(written(kind(), each as Record<string, unknown>));
-      else if (kind === 'string') writer.bytes(encoder.encode(each as string));
+      writer.tag(number, inRuns(kind) ? WireType.LengthDelimited : wireType(kind));
+      if (typeof kind === 'function') {
+        writer.fork();
+        writeMessage(writer, kind(), each as Record<string, unknown>);
+        writer.join();
+      } else if (kind === 'string') writer.string(each as string);
       else if (kind === 'float') writer.float(each as number);
       else if (kind === 'int64') writer.int64(each as bigint);
       else if (kind === 'int32') writer.int32(each as number);
       else writer.bytes(each as Uint8Array);
     }
   }
-  return writer;
 }
