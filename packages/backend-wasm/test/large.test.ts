@@ -72,6 +72,26 @@ describe('products', () => {
     await same('matmul_f32_csr', 'MatMul', [floats([m, k]), floats([k, n], zeros)], { constant: 1 });
   });
 
+  it.each([
+    [100, 900, 130, 0.7],
+    [33, 769, 64, 0.95],
+    [5, 771, 200, 0.5],
+    [1, 384, 3, 0.99],
+    [40, 50, 129, 1],
+  ])('%i x %i x %i, sparse bytes', async (m, k, n, zeros) => {
+    const bytes = (type: 'uint8' | 'int8', { data, dims }: Tensor): Tensor =>
+      new Tensor(
+        type,
+        Array.from(data as Float32Array, (x) => Math.trunc(100 * x) + (type === 'uint8' ? 100 : 0)),
+        dims,
+      );
+    const zero = new Tensor('uint8', [93], []);
+    const weights = bytes('int8', floats([k, n], zeros));
+    const inputs = [bytes('uint8', floats([m, k])), floats([]), zero, weights, floats([n])];
+    for (const format of ['csr', 'bsr1x2', 'dense'])
+      await same(`quantizedmatmul_i8_${format}`, 'QuantizedMatMul', inputs, { domain: 'espalier', constant: 3 });
+  });
+
   it('in batches', async () => {
     await same('matmul_f32_variable', 'MatMul', [floats([3, 1, 50, 40]), floats([2, 40, 30])]);
     await same('matmul_f32_dense', 'MatMul', [floats([3, 2, 50, 40]), floats([40, 30])], { constant: 1 });

@@ -8,7 +8,7 @@ import { createWasmBackend, type WasmBackend } from '../src/index.ts';
 // Node 20 has it behind a flag.
 setFlagsFromString('--experimental-wasm-relaxed-simd');
 
-/** Ops by family, each of which has a test file of its own; all others are `elements`. */
+/** Ops by family, each of which has a test file of its own; all others are `elements`. Sparse products of bytes are a family too. */
 const families = {
   products: /^(MatMul|DequantizeMatMul|Attention)$/,
   bytes: /^(QuantizedMatMul|MatMulInteger)$/,
@@ -26,17 +26,22 @@ const families = {
 const isSame =
   /__wasm$|^(add|sub|mul|neg|max|min|equal|less|lessorequal|greater|greaterorequal|and|or|xor|not|where|cast)_(s|b|any)/;
 
-const isIn = (family: keyof typeof families | 'elements', op: string): boolean =>
-  family === 'elements' ? !Object.values(families).some((ops) => ops.test(op)) : families[family].test(op);
+type Family = keyof typeof families | 'elements' | 'sparseBytes';
+
+function isIn(family: Family, { op, name }: { readonly op: string; readonly name: string }): boolean {
+  if (/_i8_(csr|bsr)/.test(name)) return family === 'sparseBytes';
+  if (family === 'sparseBytes') return false;
+  return family === 'elements' ? !Object.values(families).some((ops) => ops.test(op)) : families[family].test(op);
+}
 
 /** Tests a family's rows: without relaxed SIMD on two threads, with it on one. @param runs calls per test */
-export async function testFamily(family: keyof typeof families | 'elements', runs: number): Promise<void> {
+export async function testFamily(family: Family, runs: number): Promise<void> {
   for (const [isa, threads, mask] of [
     ['simd', 2, ['relaxed-simd', 'relaxed-dot']],
     ['relaxed', 1, []],
   ] as const) {
     const all = (await createWasmBackend({ threads, mask })) as WasmBackend;
-    const own = all.kernels.filter(({ op, name }) => isIn(family, op) && (isa === 'simd' || !isSame.test(name)));
+    const own = all.kernels.filter((row) => isIn(family, row) && (isa === 'simd' || !isSame.test(row.name)));
     describe(isa, () => {
       it('is what the rows are for, and the threads that were asked for are there', () => {
         const isas = new Set(own.map(({ name }) => name.split('__')[1]));

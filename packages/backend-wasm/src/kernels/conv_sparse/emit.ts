@@ -34,7 +34,7 @@ const FINISHED_PIXELS = 4 * FINISHED;
 export function emitSparseConvolution(module: ModuleBuilder, conv: SparseConvolution): Body {
   const { operands, patches } = conv;
   const gather = emitGather(module, patches);
-  const add = emitSums(module, conv);
+  const add = emitSums(module, { ...conv, of: 'floats' });
   const finish = emitFinish(module, { ...conv, of: 'f32', vectors: FINISHED }, PITCH);
   return (f, args, unit, thread) => {
     const load = wordsAt(f, args, sparseWords);

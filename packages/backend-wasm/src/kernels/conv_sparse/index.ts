@@ -8,7 +8,8 @@ import type { WasmProgram } from '../../program.ts';
 import { bySizes } from '../bysizes.ts';
 import { type ConvolutionPlan, costBeside, geometryOf, patchArgs, planOf } from '../conv/index.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
-import { MOST_DENSITY } from '../matmul_sparse/index.ts';
+import { MOST_DENSITY } from '../matmul_sparse/common.ts';
+import { floatEntries } from '../matmul_sparse/entries.ts';
 import { COLUMNS, DEPTH, groupsOf, packTable, TOKENS, tableLayout } from '../matmul_sparse/pack.ts';
 import { copySeen, seenBy } from '../window/seen.ts';
 import { emitSparseConvolution, type SparseConvolution, sparseWords, threadBytes } from './emit.ts';
@@ -83,7 +84,7 @@ async function prepare(name: string, isa: Isa, call: Call, constants: Constants,
   const table = tableLayout(depth, filters, structure.nonzeros);
   const turned = transposed(tensor.data as Float32Array, filters, depth);
   const weights = await engine.memory.pack(table.bytes, (to) =>
-    packTable(turned, [depth, filters], structure.nonzeros, to),
+    packTable(floatEntries(turned, [depth, filters], structure.nonzeros), to),
   );
   const layout = bySizes(({ inputs, outputs }) => {
     const [x, y] = [inputs[0]!.dims, outputs[0]!.dims];

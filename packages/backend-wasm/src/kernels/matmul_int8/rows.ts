@@ -1,22 +1,31 @@
-/** Emits what makes rows of bytes ready for dot products: each less the zero point, in 16 bits, and zeros up to an even number. */
+/** Makes rows of bytes ready for dot products: each less the zero point, in 16 bits, and zeros up to an even number. */
 
+import { type Call, sizeOf } from '@espalier/core';
+import { addressOf, unitRows } from '@espalier/lowering';
 import type { Value } from '@espalier/wasm';
 import type { Emit } from '../../code.ts';
+import type { Engine } from '../../engine.ts';
+import type { WasmCall, WasmPhase } from '../../program.ts';
 import { Vectors } from '../../vectors.ts';
 import { advance, keep, limit, repeat, wordsAt } from '../arguments.ts';
+import { bySizes } from '../bysizes.ts';
+import type { Op } from './ops.ts';
 
-export interface Rows {
+/** What an element takes, in multiply-adds of float32. */
+export const LAID_OUT = 2;
+
+interface Rows {
   readonly isSigned: boolean;
   readonly hasZero: boolean;
 }
 
 /** Where from and to, rows, rows of a unit, their elements, where the zero point is. */
-export const rowWords = ['from', 'to', 'rows', 'unit', 'k', 'zero'] as const;
+const rowWords = ['from', 'to', 'rows', 'unit', 'k', 'zero'] as const;
 
 /** Bytes of a row of `k` elements. */
-export const rowBytes = (k: number): number => 4 * Math.ceil(k / 2);
+const rowBytes = (k: number): number => 4 * Math.ceil(k / 2);
 
-export const emitRows: Emit<Rows> =
+const emitRows: Emit<Rows> =
   (_, { isSigned, hasZero }) =>
   (f, args, unit) => {
     const v = new Vectors(f, false);
@@ -54,3 +63,32 @@ export const emitRows: Emit<Rows> =
       });
     });
   };
+
+export type Sized = Omit<WasmCall, 'scratch'>;
+
+/** The phase that lays rows out where scratch memory begins, which takes so many bytes there. */
+export interface Laid {
+  readonly phase: WasmPhase;
+  bytes(bound: Sized): number;
+}
+
+/** Of the first matrix of an op, whose rows have `k` elements. */
+export async function layRows(op: Op, { inputs }: Call, k: number, { code }: Engine): Promise<Laid> {
+  const recipe = { isSigned: inputs[op.a]!.dtype === 'int8', hasZero: inputs[op.aZero] !== undefined };
+  const layout = bySizes(({ inputs: { [op.a]: a }, threads }) => {
+    const rows = sizeOf(a!.dims.slice(0, -1));
+    return { rows, unit: unitRows(rows, k / 2, threads) };
+  });
+  return {
+    bytes: (bound) => 64 * Math.ceil((layout(bound).rows * rowBytes(k)) / 64),
+    phase: {
+      code: await code.load('rows_i8', recipe, emitRows),
+      units: (bound) => (k > 0 ? Math.ceil(layout(bound).rows / layout(bound).unit) : 0),
+      args(bound) {
+        const [from, zero] = [op.a, op.aZero].map((i) => addressOf(bound.inputs[i])) as [number, number];
+        const words = { from, zero, to: bound.scratch, k, ...layout(bound) };
+        return rowWords.map((word) => words[word]);
+      },
+    },
+  };
+}

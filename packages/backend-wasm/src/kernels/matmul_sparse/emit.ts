@@ -1,63 +1,25 @@
 /**
- * Emits the two phases of a sparse product. Activations are turned: panels of tokens, row by row of K. Then a unit is a panel by a group
- * of columns: for a block of K at a time each nonzero adds a row of the panel, times its weight, to the column's sums, which at the end
- * are turned back.
+ * Emits a sparse product of turned activations. A unit is a panel of tokens by a group of columns: for a block of K at a time each entry of
+ * the table adds lines of the panel, times its weights, to the column's sums, which at the end are turned back.
  */
 
 import type { Func, Local, ModuleBuilder } from '@espalier/wasm';
-import type { Body, Emit } from '../../code.ts';
+import type { Body } from '../../code.ts';
 import { type Expr, type V128, Vectors } from '../../vectors.ts';
 import { advance, keep, limit, repeat, WORD, wordsAt } from '../arguments.ts';
 import { doSteps } from '../epilogue.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
 import { storeSome } from '../matmul/tile.ts';
 import { type Square, turned } from '../square.ts';
+import type { Of } from './entries.ts';
 import { COLUMNS, DEPTH, PITCH, TOKENS } from './pack.ts';
-
-export const turnWords = ['from', 'rows', 'k', 'to'] as const;
-
-/** Arguments: activations, rows of them, their elements, panels. A unit is a panel. */
-export const emitTurnIn: Emit<object> = () => (f, args, unit) => {
-  const v = new Vectors(f, false);
-  const word = wordsAt(f, args, turnWords);
-  const k = keep(f, word('k'));
-  const pitch = keep(f, f.i32_shl(k.get(), f.i32_const(2)));
-  const first = keep(f, f.i32_mul(unit.get(), f.i32_const(TOKENS)));
-  const last = keep(f, f.i32_sub(word('rows'), f.i32_const(1)));
-  const panel = keep(f, f.i32_add(word('to'), f.i32_mul(unit.get(), f.i32_mul(k.get(), f.i32_const(PITCH)))));
-  // Tokens that are not there repeat the last.
-  const rowOf = (token: Local<'i32'>, i: number): Local<'i32'> => {
-    const row = keep(f, f.i32_add(f.i32_add(first.get(), token.get()), f.i32_const(i)));
-    limit(f, row, last);
-    return keep(f, f.i32_add(word('from'), f.i32_mul(row.get(), pitch.get())));
-  };
-  const token = keep(f, f.i32_const(0));
-  f.loop((again) => {
-    const to = keep(f, f.i32_add(panel.get(), f.i32_shl(token.get(), f.i32_const(2))));
-    const rows = [0, 1, 2, 3].map((i) => rowOf(token, i));
-    const left = keep(f, k.get());
-    repeat(f, left, 4, () => {
-      const square = rows.map((row) => v.keep(() => f.v128_load(row.get()))) as unknown as Square;
-      for (const [i, column] of turned(v, square).entries()) f.v128_store(to.get(), column.get(), PITCH * i);
-      for (const row of rows) advance(f, row, 16);
-      advance(f, to, 4 * PITCH);
-    });
-    repeat(f, left, 1, () => {
-      for (const [i, row] of rows.entries()) f.f32_store(to.get(), f.f32_load(row.get()), 4 * i);
-      for (const row of rows) advance(f, row, 4);
-      advance(f, to, PITCH);
-    });
-    advance(f, token, 4);
-    const isMore = keep(f, f.i32_le_u(f.i32_add(first.get(), token.get()), last.get()));
-    f.br_if(again, f.i32_and(f.i32_lt_u(token.get(), f.i32_const(TOKENS)), isMore.get()));
-  });
-};
 
 export interface SparseProduct extends Epilogue {
   readonly isRelaxed: boolean;
+  readonly of: Of;
 }
 
-export const productWords = ['panels', 'rows', 'k', 'table', 'counts', 'n', 'turned', 'sums', 'to'] as const;
+export const productWords = ['panels', 'rows', 'words', 'table', 'counts', 'n', 'turned', 'sums', 'to'] as const;
 
 /** Bytes of the sums of a thread. */
 export const SUM_BYTES = COLUMNS * PITCH;
@@ -70,7 +32,7 @@ export function emitSparse(module: ModuleBuilder, product: SparseProduct): Body 
   return (f, args, unit, thread) => {
     const word = wordsAt(f, args, productWords);
     const load = (name: (typeof productWords)[number]): Local<'i32'> => keep(f, word(name));
-    const [k, table, n, counts] = [load('k'), load('table'), load('n'), load('counts')];
+    const [words, table, n, counts] = [load('words'), load('table'), load('n'), load('counts')];
     const sums = keep(f, f.i32_add(word('sums'), f.i32_mul(thread.get(), f.i32_const(SUM_BYTES))));
     // Units of one group follow each other, so that its weights stay in the cache.
     const group = keep(f, f.i32_div_u(unit.get(), word('panels')));
@@ -78,8 +40,8 @@ export function emitSparse(module: ModuleBuilder, product: SparseProduct): Body 
     const first = keep(f, f.i32_mul(panel.get(), f.i32_const(TOKENS)));
     const tokens = keep(f, f.i32_sub(word('rows'), first.get()));
     limit(f, tokens, keep(f, f.i32_const(TOKENS)));
-    const base = keep(f, f.i32_add(word('turned'), f.i32_mul(panel.get(), f.i32_mul(k.get(), f.i32_const(PITCH)))));
-    f.call(add, sums.get(), table.get(), counts.get(), group.get(), k.get(), base.get(), tokens.get());
+    const base = keep(f, f.i32_add(word('turned'), f.i32_mul(panel.get(), f.i32_mul(words.get(), f.i32_const(PITCH)))));
+    f.call(add, sums.get(), table.get(), counts.get(), group.get(), words.get(), base.get(), tokens.get());
     const column = keep(f, f.i32_mul(group.get(), f.i32_const(COLUMNS)));
     const columns = keep(f, f.i32_sub(n.get(), column.get()));
     limit(f, columns, keep(f, f.i32_const(COLUMNS)));
@@ -98,18 +60,18 @@ export function emitSparse(module: ModuleBuilder, product: SparseProduct): Body 
   };
 }
 
-/** Sums, the table, where its counts are, which group of columns, K, a panel of tokens, how many. */
+/** Sums, the table, where its counts are, which group of columns, words of K, a panel of tokens, how many. */
 export type Sums = Func<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32']>;
 
 /** The sums of a group's columns for the tokens of a panel, each {@link PITCH} behind the one before. */
-export function emitSums(module: ModuleBuilder, product: Pick<SparseProduct, 'isRelaxed'>): Sums {
+export function emitSums(module: ModuleBuilder, product: Pick<SparseProduct, 'isRelaxed' | 'of'>): Sums {
   const kernels = [8, 4, 2, 1].map((vectors) => ({ vectors, add: emitAdd(module, product, vectors) }));
   const params = ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32'] as const;
-  return module.func(params, undefined, (f, sums, table, counts, group, k, panel, tokens) => {
+  return module.func(params, undefined, (f, sums, table, counts, group, words, panel, tokens) => {
     const base = keep(f, panel.get());
     const group4 = keep(f, f.i32_shl(group.get(), f.i32_const(2)));
     const entry = keep(f, f.i32_add(table.get(), f.i32_load(f.i32_add(table.get(), group4.get()))));
-    const blocks = keep(f, f.i32_div_u(f.i32_add(k.get(), f.i32_const(DEPTH - 1)), f.i32_const(DEPTH)));
+    const blocks = keep(f, f.i32_div_u(f.i32_add(words.get(), f.i32_const(DEPTH - 1)), f.i32_const(DEPTH)));
     const count = keep(
       f,
       f.i32_add(
@@ -137,10 +99,10 @@ export function emitSums(module: ModuleBuilder, product: Pick<SparseProduct, 'is
   });
 }
 
-/** Sums, nonzeros, their numbers, a block of the panel; gives the first nonzero behind. */
+/** Sums, entries, their numbers, a block of the panel; gives the first entry behind. */
 function emitAdd(
   module: ModuleBuilder,
-  { isRelaxed }: Pick<SparseProduct, 'isRelaxed'>,
+  { isRelaxed, of }: Pick<SparseProduct, 'isRelaxed' | 'of'>,
   vectors: number,
 ): Func<readonly ['i32', 'i32', 'i32', 'i32'], 'i32'> {
   return module.func(['i32', 'i32', 'i32', 'i32'], 'i32', (f, sums, entry, count, base) => {
@@ -148,20 +110,14 @@ function emitAdd(
     const left = keep(f, f.i32_const(COLUMNS));
     const some = Array.from({ length: vectors }, () => f.local('v128'));
     f.loop((next) => {
-      const nonzeros = keep(f, f.i32_load(count.get()));
-      f.if(nonzeros.get(), () => {
+      const entries = keep(f, f.i32_load(count.get()));
+      f.if(entries.get(), () => {
         for (const [i, sum] of some.entries()) sum.set(f.v128_load(sums.get(), 16 * i));
         // Tested at the bottom, unlike other loops: here V8 makes the better code of it.
         f.loop((again) => {
-          const row = keep(f, f.i32_add(base.get(), f.i32_load(entry.get())));
-          const weight = v.keep(() => f.v128_load32_splat(entry.get(), 4));
-          for (const [i, sum] of some.entries())
-            v.set(
-              sum,
-              v.madd(weight, () => f.v128_load(row.get(), 16 * i), sum),
-            );
+          addEntry(v, of, entry, base, some);
           advance(f, entry, 8);
-          f.br_if(again, nonzeros.tee(f.i32_sub(nonzeros.get(), f.i32_const(1))));
+          f.br_if(again, entries.tee(f.i32_sub(entries.get(), f.i32_const(1))));
         });
         for (const [i, sum] of some.entries()) f.v128_store(sums.get(), sum.get(), 16 * i);
       });
@@ -173,8 +129,35 @@ function emitAdd(
   });
 }
 
+/** Adds what an entry stands for, of 4 tokens to each of the sums. */
+function addEntry(v: Vectors, of: Of, entry: Local<'i32'>, base: Local<'i32'>, sums: readonly V128[]): void {
+  const { f } = v;
+  const weight = v.keep(() => f.v128_load32_splat(entry.get(), 4));
+  const dot = (sum: V128, x: Expr): void => v.set(sum, v.bin('i32x4_add', sum, v.bin('i32x4_dot_i16x8_s', x, weight)));
+  if (of !== 'halves') {
+    const line = keep(f, f.i32_add(base.get(), f.i32_load(entry.get())));
+    for (const [i, sum] of sums.entries()) {
+      const x: Expr = () => f.v128_load(line.get(), 16 * i);
+      if (of === 'floats') v.set(sum, v.madd(weight, x, sum));
+      else dot(sum, x);
+    }
+    return;
+  }
+  const [one, other] = [0, 2].map((at) => keep(f, f.i32_add(base.get(), f.i32_load16_u(entry.get(), at))));
+  for (let i = 0; i < sums.length; i += 2) {
+    const [x, y] = [one!, other!].map((line) => v.keep(() => f.v128_load(line.get(), 8 * i)));
+    for (const [part, order] of [LOW, HIGH].entries())
+      if (sums[i + part]) dot(sums[i + part]!, () => f.i8x16_shuffle(x!.get(), y!.get(), order));
+  }
+}
+
+/** Numbers of 16 bits of two vectors in turn: of their first four, of their last four. */
+const inTurn = (first: number): number[] =>
+  [0, 1, 2, 3].flatMap((i) => [0, 16].flatMap((from) => [0, 1].map((byte) => from + 2 * (first + i) + byte)));
+const [LOW, HIGH] = [inTurn(0), inTurn(4)];
+
 /** Turns sums back, does the steps of the epilogue, stores: sums, where to, tokens, columns, bytes between rows, operands and their row steps. */
-function emitFinish(module: ModuleBuilder, { isRelaxed, steps, operands }: SparseProduct): Func {
+function emitFinish(module: ModuleBuilder, { isRelaxed, of, steps, operands }: SparseProduct): Func {
   const params = new Array<'i32'>(5 + 2 * operands.length).fill('i32');
   return module.func(params, undefined, (f, ...locals) => {
     const [sums, to, tokens, columns, pitch, ...rest] = locals as Local<'i32'>[];
@@ -196,7 +179,8 @@ function emitFinish(module: ModuleBuilder, { isRelaxed, steps, operands }: Spars
               const place = keep(f, f.i32_add(places[at]!.get(), f.i32_mul(rest[2 * at + 1]!.get(), f.i32_const(r))));
               return operands[at]!.perColumn ? () => f.v128_load(place.get()) : () => f.v128_load32_splat(place.get());
             };
-            const result: V128 = doSteps(v, steps, row, load);
+            const sum = of === 'floats' || steps.length === 0 ? row : v.keep(v.un('f32x4_convert_i32x4_s', row));
+            const result: V128 = doSteps(v, steps, sum, load);
             const place = keep(f, f.i32_add(target.get(), f.i32_mul(pitch!.get(), f.i32_const(r))));
             storeSome(f, place, [result], left);
           });
