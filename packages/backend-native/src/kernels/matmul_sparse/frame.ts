@@ -61,11 +61,12 @@ const operandArgument = (i: number): number => 8 * (argumentWords.length + 2 * i
 export const tableArgument = operandArgument;
 
 /**
- * What a thread keeps in memory, `end` the row of the result that is not stored any more, `tile` for whoever walks over tiles; behind it
- * sums as rows of the result, then sums.
+ * What a thread keeps in memory, `end` the row of the result that is not stored any more, `tile`, `block` and `read` for whoever walks over
+ * tiles; behind it sums as rows of the result, then sums.
  */
 const localWords = [
-  ...(['args', 'unit', 'firstTile', 'tile', 'end', 'rows', 'row', 'columns', 'column', 'lines', 'data'] as const),
+  ...(['args', 'unit', 'firstTile', 'end', 'rows', 'row', 'columns', 'column', 'lines'] as const),
+  ...(['data', 'tile', 'block', 'read'] as const),
 ];
 export const local = (name: (typeof localWords)[number]): number => 8 * localWords.indexOf(name);
 const SQUARE_AT = Math.ceil((8 * localWords.length) / LINE) * LINE;

@@ -7,7 +7,15 @@ import type { NativeProgram } from '../../program.ts';
 import type { SizedMatrix } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { programOf, type Turning } from './program.ts';
-import { emitQuads, packQuads, QUADS_SUMS, type QuadCount, type QuadTiles, UNIT_COLUMNS } from './quads.ts';
+import {
+  BLOCK_COLUMNS,
+  emitQuads,
+  packQuads,
+  QUADS_SUMS,
+  type QuadCount,
+  type QuadTiles,
+  UNIT_COLUMNS,
+} from './quads.ts';
 import type { Described } from './quantized.ts';
 import { columnBytes, packColumns } from './scaled.ts';
 
@@ -16,11 +24,11 @@ const DOT_MACS = 64;
 /** What a quad takes beside its dot products, in those of a vector: four lines loaded, eight shuffles in units that are partly free. */
 const QUAD_COST = 4.5;
 /** What sixteen columns of a tile take beside, in dot products of a vector: summing up, storing. */
-const UNIT_COST = 600;
+const BLOCK_COST = 600;
 
 /** What `tiles` take, in multiply-adds of dot products. */
 export const quadsCost = ({ quads, dots }: QuadCount, n: number, tiles: number): number =>
-  tiles * DOT_MACS * (4 * dots + QUAD_COST * quads + UNIT_COST * Math.ceil(n / UNIT_COLUMNS));
+  tiles * DOT_MACS * (4 * dots + QUAD_COST * quads + BLOCK_COST * Math.ceil(n / BLOCK_COLUMNS));
 
 export interface QuadsProduct {
   readonly matrix: SizedMatrix<Int8Array>;

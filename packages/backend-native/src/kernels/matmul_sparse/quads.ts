@@ -38,11 +38,12 @@ import { BYTE_ROWS } from './turn.ts';
 /** Columns of a group, and their patterns. */
 const GROUP = 4;
 const PATTERNS = 2 ** GROUP;
-/** Columns of a unit. */
-export const UNIT_COLUMNS = SIDE;
+/** Columns whose sums are kept and stored together, and those of a unit: they share lines of the result. */
+export const BLOCK_COLUMNS = SIDE;
+export const UNIT_COLUMNS = 4 * BLOCK_COLUMNS;
 /** Sums of a column for a tile of tokens. */
 export const SUM_BYTES = 4 * BYTE_ROWS;
-export const QUADS_SUMS = UNIT_COLUMNS * SUM_BYTES;
+export const QUADS_SUMS = BLOCK_COLUMNS * SUM_BYTES;
 /** Bytes before the quads of a group: how many each pattern has, 16 bits each. */
 const HEADER = 2 * PATTERNS;
 
@@ -105,7 +106,7 @@ export function countQuads(matrix: SizedMatrix<Int8Array>, { offsetBytes }: Pick
       quads += list.length / GROUP;
       dots += (list.length / GROUP) * popcount(pattern);
     }
-  const groups = Math.ceil(n / UNIT_COLUMNS) * (UNIT_COLUMNS / GROUP);
+  const groups = Math.ceil(n / BLOCK_COLUMNS) * (BLOCK_COLUMNS / GROUP);
   return { quads, dots, bytes: groups * HEADER + 4 * offsetBytes * quads + 4 * dots };
 }
 
@@ -119,7 +120,8 @@ export function* packQuads(
   let at = 0;
   for (let first = 0; first < n; first += UNIT_COLUMNS) {
     const begin = at;
-    for (let column = first; column < first + UNIT_COLUMNS; column += GROUP) {
+    const end = Math.min(UNIT_COLUMNS, Math.ceil((n - first) / BLOCK_COLUMNS) * BLOCK_COLUMNS);
+    for (let column = first; column < first + end; column += GROUP) {
       const lists = listsOf(matrix, column);
       lists.forEach((list, pattern) => {
         to.setUint16(at + 2 * pattern, list.length / GROUP, true);
@@ -188,7 +190,7 @@ export function emitTile(a: Assembler): void {
   a.add(rax, thread, local('firstTile'));
 }
 
-/** The code of all units: sixteen columns of the result, for some tiles of 64 tokens. */
+/** The code of all units: some blocks of columns of the result, for some tiles of 64 tokens. */
 export function emitQuads(shape: Scaling, walk: QuadTiles): Uint8Array {
   const a = new Assembler();
   const store = a.label();
@@ -198,23 +200,36 @@ export function emitQuads(shape: Scaling, walk: QuadTiles): Uint8Array {
   walk.begin(a);
   const nextTile = a.here();
   a.mov(dataAt, thread, local('data'));
+  a.mov(rax, thread, local('unit'));
+  a.imuli(rax, rax, UNIT_COLUMNS);
+  a.mov(thread, local('block'), rax);
+  const nextBlock = a.here();
   a.lea(sumsAt, thread, SUMS_AT);
-  a.movi(groupsLeft, UNIT_COLUMNS / GROUP);
+  a.movi(groupsLeft, BLOCK_COLUMNS / GROUP);
   const nextGroup = a.here();
   emitGroup(a, walk);
   a.dec(groupsLeft);
   a.jnz(nextGroup);
+  a.mov(thread, local('read'), dataAt);
   walk.firstRow(a);
   a.lea(rdi, thread, SUMS_AT);
-  a.mov(rsi, thread, local('unit'));
-  a.shl(rsi, Math.log2(UNIT_COLUMNS));
+  a.mov(rsi, thread, local('block'));
   a.movi(rdx, shape.n);
   a.sub(rdx, rsi);
-  a.movi(rcx, UNIT_COLUMNS);
+  a.movi(rcx, BLOCK_COLUMNS);
   a.cmp(rdx, rcx);
   a.cmova(rdx, rcx);
   a.call(store);
-  const done = a.label();
+  const [tileDone, done] = [a.label(), a.label()];
+  a.mov(dataAt, thread, local('read'));
+  a.mov(rax, thread, local('block'));
+  a.addi(rax, BLOCK_COLUMNS);
+  a.mov(thread, local('block'), rax);
+  a.cmpi(rax, shape.n);
+  a.jae(tileDone);
+  a.testi(rax, UNIT_COLUMNS - 1);
+  a.jnz(nextBlock);
+  a.bind(tileDone);
   a.dec(tilesLeft);
   a.jz(done);
   walk.next(a);
