@@ -87,7 +87,8 @@ void* allocate(size_t bytes, bool guard) {
   void* aligned = at(pages, before);
   if (before < kHuge) munmap(at(aligned, body), kHuge - before);
 #ifdef MADV_HUGEPAGE
-  madvise(aligned, body, MADV_HUGEPAGE);
+  // The rest that fills no huge page takes small ones.
+  madvise(aligned, bytes / kHuge * kHuge, MADV_HUGEPAGE);
 #endif
   return aligned;
 }

@@ -17,6 +17,8 @@ export const MAX_BUFFER_BYTES = 2 ** 32 - 2 ** 16;
 const CHUNK_BYTES = 2 ** 23;
 /** Larger ones lie alone. */
 const MOST_SHARED = CHUNK_BYTES / 2;
+/** What fits into none of the last ones opens another. */
+const MOST_OPEN = 4;
 const ALIGNMENT = 64;
 
 /** Memory that buffers share. Each part is used once, so that it is fresh; the whole goes back with the last of them. */
@@ -61,8 +63,8 @@ export class Memory {
   live = 0;
   private readonly addon: Addon;
   private readonly guard: boolean;
-  /** The one that is being filled. */
-  private chunk: Chunk | undefined;
+  /** Those with room. */
+  private open: Chunk[] = [];
 
   constructor(addon: Addon, guard = false) {
     this.addon = addon;
@@ -81,13 +83,17 @@ export class Memory {
   allocLasting(bytes: number): NativeBuffer {
     if (this.guard || bytes === 0 || bytes > MOST_SHARED) return this.alloc(bytes);
     const size = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    if (!this.chunk || this.chunk.used + size > CHUNK_BYTES)
-      this.chunk = { address: this.allocate(CHUNK_BYTES), used: 0, parts: 0 };
-    const { chunk } = this;
+    const chunk = this.open.find(({ used }) => used + size <= CHUNK_BYTES) ?? this.openChunk();
     const address = chunk.address + chunk.used;
     chunk.used += size;
     chunk.parts++;
     return this.bufferAt(address, bytes, chunk);
+  }
+
+  private openChunk(): Chunk {
+    const chunk = { address: this.allocate(CHUNK_BYTES), used: 0, parts: 0 };
+    this.open = [...this.open, chunk].slice(-MOST_OPEN);
+    return chunk;
   }
 
   free(buffer: NativeBuffer): void {
@@ -96,7 +102,7 @@ export class Memory {
     this.live -= bytes;
     if (!chunk) this.addon.release(address, bytes, this.guard);
     else if (--chunk.parts === 0) {
-      if (chunk === this.chunk) this.chunk = undefined;
+      this.open = this.open.filter((other) => other !== chunk);
       this.addon.release(chunk.address, CHUNK_BYTES, this.guard);
     }
   }
