@@ -3,6 +3,7 @@
  * float32, or two rows of bytes.
  */
 
+import type { Bytes } from '../matmul_int8/pack.ts';
 import { DEPTH, PITCH } from './pack.ts';
 
 /** A float32 and its line; two bytes of one word, whose line holds both; two bytes of any rows of a block, each with a line of its own. */
@@ -34,8 +35,7 @@ export function floatEntries(weights: Float32Array, [words, columns]: Size, coun
   };
 }
 
-/** Of whole numbers that fit into 16 bits. */
-export function pairEntries(levels: ArrayLike<number>, [k, columns]: Size): Entries {
+export function pairEntries(levels: Bytes, [k, columns]: Size): Entries {
   const words = Math.ceil(k / 2);
   const at = (row: number, column: number): number => (row < k ? levels[row * columns + column]! : 0);
   let count = 0;
@@ -53,8 +53,8 @@ export function pairEntries(levels: ArrayLike<number>, [k, columns]: Size): Entr
   };
 }
 
-/** Of whole numbers that fit into 16 bits: two and two as they come, the last of an odd number beside a zero. */
-export function halfEntries(levels: ArrayLike<number>, [k, columns]: Size): Entries {
+/** Two and two as they come, the last of an odd number beside a zero. */
+export function halfEntries(levels: Bytes, [k, columns]: Size): Entries {
   const words = Math.ceil(k / 2);
   let count = 0;
   for (let block = 0; block < k; block += 2 * DEPTH) {

@@ -9,7 +9,6 @@ import {
   type Call,
   type Constant,
   type Constants,
-  elements,
   isRejection,
   type Rejection,
   sizeOf,
@@ -19,6 +18,7 @@ import type { Isa, WasmKernel } from '../../kernel.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
 import { type Op, ops, planOf } from '../matmul_int8/ops.ts';
+import type { Bytes } from '../matmul_int8/pack.ts';
 import { LAID_OUT, layRows } from '../matmul_int8/rows.ts';
 import { addedAndOther, levels, notSparse, remembered, rowwise, sparseLaw } from './common.ts';
 import { type Entries, halfEntries, pairEntries } from './entries.ts';
@@ -33,17 +33,17 @@ interface Kind {
   entries(weights: Constant): Entries;
 }
 
-const levelsOf = ({ tensor }: Constant): ArrayLike<number> => elements(tensor) as ArrayLike<number>;
+const bytesOf = ({ tensor }: Constant) => tensor.data as Bytes;
 const dimsOf = ({ tensor }: Constant) => tensor.dims as [number, number];
 
 const kinds: readonly Kind[] = [
   {
     ...{ label: 'csr', block: 1, cost: { relaxed: 2.2, simd: 1.9 } },
-    entries: remembered((weights) => halfEntries(levelsOf(weights), dimsOf(weights))),
+    entries: remembered((weights) => halfEntries(bytesOf(weights), dimsOf(weights))),
   },
   {
     ...{ label: 'bsr1x2', block: 2, cost: { relaxed: 1.6, simd: 1.35 } },
-    entries: remembered((weights) => pairEntries(levelsOf(weights), dimsOf(weights))),
+    entries: remembered((weights) => pairEntries(bytesOf(weights), dimsOf(weights))),
   },
 ];
 
