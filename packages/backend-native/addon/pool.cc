@@ -9,6 +9,9 @@ namespace {
 // Commands take 20 us to milliseconds: shorter waits are cheaper spun through than slept through.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
+// More threads than this have shares in common.
+constexpr uint32_t kShares = 16;
+
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -29,7 +32,9 @@ Position& position() {
 Job::Job(const Options& options, std::function<void(bool)> finished)
     : options_(options),
       finished_(std::move(finished)),
-      progress_(new Progress[std::max(1u, options.count)]),
+      shares_(std::clamp(options.team, 1u, kShares)),
+      taken_(new Counter[std::max(1u, options.count) * shares_]),
+      done_(new Counter[std::max(1u, options.count)]),
       free_(std::max(1u, options.team)) {
   if (options_.times) options_.times[0] = seconds();
 }
@@ -64,14 +69,25 @@ bool Job::meet(uint32_t command) {
   return !cancelled();
 }
 
+// The next unit for a thread whose share is `own`; false when none is left. `tried` counts the shares that are used up.
+bool Job::take(uint32_t command, uint32_t own, uint32_t& tried, uint64_t* unit) {
+  const uint64_t units = options_.commands[command].units;
+  for (; tried < shares_; tried++) {
+    const uint32_t share = (own + tried) % shares_;
+    *unit = units * share / shares_ + taken_[command * shares_ + share].fetch_add(1, std::memory_order_relaxed);
+    if (*unit < units * (share + 1) / shares_) return true;
+  }
+  return false;
+}
+
 void Job::work(uint32_t thread) {
   Position& here = position();
   for (uint32_t c = epoch_.load(std::memory_order_acquire); c < options_.count; c++) {
     const Command& command = options_.commands[c];
-    Progress& progress = progress_[c];
     here = {&command, c, 0};
     uint64_t ran = 0;
     uint64_t unit = 0;
+    uint32_t tried = 0;
     for (;;) {
       if (shouldStop()) {
         cancelled_.store(true);
@@ -79,14 +95,14 @@ void Job::work(uint32_t thread) {
         here = {};
         return;
       }
-      unit = progress.next.fetch_add(1, std::memory_order_relaxed);
-      if (unit >= command.units) break;
+      if (!take(c, thread % shares_, tried, &unit)) break;
       here.unit = unit;
       options_.trampoline(command.code, command.args, unit, thread);
       ran++;
     }
-    // Whoever ends the last unit opens the gate; of a command without units, whoever came first.
-    const bool last = command.units == 0 ? unit == 0 : ran > 0 && progress.done.fetch_add(ran, std::memory_order_acq_rel) + ran == command.units;
+    // Whoever ends the last unit opens the gate; of a command without units, whoever comes first.
+    const bool last = command.units == 0 ? done_[c].fetch_add(1, std::memory_order_relaxed) == 0
+                                         : ran > 0 && done_[c].fetch_add(ran, std::memory_order_acq_rel) + ran == command.units;
     if (last) {
       if (options_.times) options_.times[c + 1] = seconds();
       release(c + 1);

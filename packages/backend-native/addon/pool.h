@@ -40,12 +40,12 @@ class Job {
 
  private:
   friend class Pool;
-  struct alignas(64) Progress {
-    std::atomic<uint64_t> next{0};
-    std::atomic<uint64_t> done{0};
+  struct alignas(64) Counter : std::atomic<uint64_t> {
+    Counter() : std::atomic<uint64_t>(0) {}
   };
 
   void work(uint32_t thread);
+  bool take(uint32_t command, uint32_t own, uint32_t& tried, uint64_t* unit);
   bool meet(uint32_t command);
   void release(uint32_t epoch);
 
@@ -53,7 +53,11 @@ class Job {
 
   const Options options_;
   std::function<void(bool)> finished_;
-  const std::unique_ptr<Progress[]> progress_;
+  // Each thread has a share of every command's units, the same of each: what it wrote there it finds in its own caches at the next. When
+  // that is done, it takes from the others'.
+  const uint32_t shares_;
+  const std::unique_ptr<Counter[]> taken_;  // by command, then by share
+  const std::unique_ptr<Counter[]> done_;   // by command
   alignas(64) std::atomic<uint32_t> epoch_{0};  // commands that are wholly done
   std::atomic<uint32_t> parked_{0};
   std::atomic<bool> cancelled_{false};
