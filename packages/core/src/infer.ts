@@ -125,7 +125,10 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
   const assumed = new Map<string, Assumption & { node: string }>();
   const unsupported: string[] = [];
   const unknown = new Set<string>();
-  for (const [name, tensor] of graph.constants) values.set(name, memo?.constant(tensor) ?? constantFacts(tensor));
+  // A walk by callback makes nothing for the collector; every rewrite of a graph has all its constants again.
+  graph.constants.forEach((tensor, name) => {
+    values.set(name, memo?.constant(tensor) ?? constantFacts(tensor));
+  });
   for (const { name, dtype, shape, container } of graph.inputs)
     if (!values.has(name)) values.set(name, { dtype, shape, container });
   const scope: Scope = (name) => values.get(name) ?? outer(name);
@@ -138,7 +141,9 @@ export function inferGraph(graph: Graph, ops: OpTable, outer: Scope = () => unde
     }
     try {
       const inferred = inferNode(node, ops, scope, memo);
-      for (const [name, facts] of inferred.values) values.set(name, facts);
+      inferred.values.forEach((facts, name) => {
+        values.set(name, facts);
+      });
       if (inferred.fresh.length > 0) fresh.set(node.name, inferred.fresh);
       if (inferred.subgraphs.length > 0) nested.set(node.name, inferred.subgraphs);
       for (const assumption of inferred.assumed) {

@@ -1,56 +1,85 @@
 /** The constants that runs still read once kernels have packed theirs. What nothing reads any more is let go. */
 
-import { type AnyBackend, type Slot, Tensor, usedValues } from '@espalier/core';
+import { type AnyBackend, type Slot, Tensor } from '@espalier/core';
 import type { Planned } from '@espalier/planner';
-import type { Unit } from './executable.ts';
 
 /** A tensor that keeps a buffer alive of which less than this share is used gets bytes of its own. */
 const LEAST_SHARE = 0.5;
+
+/** Gathers the constants that runs will read. What a backend wants in memory of its own goes there while others are still prepared. */
+export class ConstantsKeeper {
+  private readonly planned: Pick<Planned, 'graph' | 'inferred'>;
+  private readonly roots: ReadonlyMap<string, string>;
+  private readonly backends: readonly AnyBackend[];
+  private readonly host = new Map<string, Tensor>();
+  private readonly uploads: readonly Map<string, Promise<Slot<unknown>>>[];
+
+  /** @param roots by value, the value whose bytes it is, where it is a view of another */
+  constructor(
+    planned: Pick<Planned, 'graph' | 'inferred'>,
+    roots: ReadonlyMap<string, string>,
+    backends: readonly AnyBackend[],
+  ) {
+    this.planned = planned;
+    this.roots = roots;
+    this.backends = backends;
+    this.uploads = backends.map(() => new Map());
+  }
+
+  /** Something reads the value, if it is a constant: in host memory, or where that backend reads. */
+  keep(name: string, backend?: number): void {
+    const { graph, inferred } = this.planned;
+    const root = this.roots.get(name) ?? name;
+    const tensor = graph.constants.get(root) ?? inferred.values.get(root)?.constant;
+    if (!tensor) return;
+    if (backend === undefined || this.backends[backend]!.adopt) {
+      this.host.set(root, tensor);
+      return;
+    }
+    const uploads = this.uploads[backend]!;
+    if (uploads.has(root)) return;
+    const uploaded = upload(this.backends[backend]!, tensor);
+    uploads.set(root, uploaded);
+    // Whoever waits for all of them is told.
+    uploaded.catch(() => undefined);
+  }
+
+  /** @param areBorrowed true where the bytes of the graph's constants are gone later */
+  async finish(areBorrowed: boolean): Promise<Constants> {
+    const slots = this.uploads.map(async (uploads) => {
+      const pairs = [...uploads].map(async ([root, uploaded]) => [root, await uploaded] as const);
+      return new Map(await Promise.all(pairs));
+    });
+    const host = areBorrowed ? mapValues(this.host, copyOf) : withoutWaste(this.host);
+    return new Constants(this.backends, host, await Promise.all(slots));
+  }
+
+  /** Frees what was put into memory of backends. */
+  async abandon(): Promise<void> {
+    for (const [b, uploads] of this.uploads.entries()) {
+      for (const uploaded of await Promise.allSettled(uploads.values()))
+        if (uploaded.status === 'fulfilled') this.backends[b]!.free(uploaded.value.buffer);
+    }
+  }
+}
+
+async function upload(backend: AnyBackend, tensor: Tensor): Promise<Slot<unknown>> {
+  return { buffer: backend.upload ? await backend.upload(tensor.bytes) : toBuffer(backend, tensor), offset: 0 };
+}
 
 export class Constants {
   private readonly backends: readonly AnyBackend[];
   private readonly host: ReadonlyMap<string, Tensor>;
   private readonly slots: readonly Map<string, Slot<unknown>>[];
 
-  private constructor(backends: readonly AnyBackend[], host: ReadonlyMap<string, Tensor>) {
+  constructor(
+    backends: readonly AnyBackend[],
+    host: ReadonlyMap<string, Tensor>,
+    slots: readonly Map<string, Slot<unknown>>[],
+  ) {
     this.backends = backends;
     this.host = host;
-    this.slots = backends.map(() => new Map());
-  }
-
-  /**
-   * @param roots by value, the value whose bytes it is, where it is a view of another
-   * @param areBorrowed true where the bytes of the graph's constants are gone later
-   */
-  static async of(
-    { graph, inferred }: Planned,
-    units: readonly Unit[],
-    roots: ReadonlyMap<string, string>,
-    backends: readonly AnyBackend[],
-    areBorrowed: boolean,
-  ): Promise<Constants> {
-    const host = new Map<string, Tensor>();
-    const uploads = backends.map(() => new Map<string, Tensor>());
-    const keep = (name: string, backend?: number): void => {
-      const root = roots.get(name) ?? name;
-      const tensor = graph.constants.get(root) ?? inferred.values.get(root)?.constant;
-      if (!tensor) return;
-      if (backend === undefined || backends[backend]!.adopt) host.set(root, tensor);
-      else uploads[backend]!.set(root, tensor);
-    };
-    for (const name of graph.outputs) keep(name);
-    for (const unit of units) {
-      if (unit.kind === 'region') for (const name of unit.reads) keep(name, unit.backend);
-      else for (const name of usedValues(unit.task.node)) keep(name);
-    }
-    const constants = new Constants(backends, areBorrowed ? mapValues(host, copyOf) : withoutWaste(host));
-    const done = await Promise.allSettled(
-      uploads.flatMap((tensors, b) => [...tensors].map(([root, tensor]) => constants.upload(root, tensor, b))),
-    );
-    const failed = done.find((each) => each.status === 'rejected');
-    if (!failed) return constants;
-    constants.dispose();
-    throw failed.reason;
+    this.slots = slots;
   }
 
   has(name: string): boolean {
@@ -67,19 +96,10 @@ export class Constants {
     const known = this.slots[backend]!.get(name);
     if (known) return known;
     const tensor = this.host.get(name);
-    return tensor && this.place(name, tensor, backend);
-  }
-
-  private place(name: string, tensor: Tensor, backend: number): Slot<unknown> {
+    if (!tensor) return undefined;
     const slot = { buffer: toBuffer(this.backends[backend]!, tensor), offset: 0 };
     this.slots[backend]!.set(name, slot);
     return slot;
-  }
-
-  private async upload(name: string, tensor: Tensor, backend: number): Promise<void> {
-    const to = this.backends[backend]!;
-    if (!to.upload) this.place(name, tensor, backend);
-    else this.slots[backend]!.set(name, { buffer: await to.upload(tensor.bytes), offset: 0 });
   }
 
   dispose(): void {

@@ -26,7 +26,7 @@ import {
 } from '@espalier/core';
 import { type ArenaLayout, type Assignment, layOut, type Planned } from '@espalier/planner';
 import type { Bindings } from './bind.ts';
-import { Constants } from './constants.ts';
+import { type Constants, ConstantsKeeper } from './constants.ts';
 import { lend } from './lend.ts';
 import { Pool } from './pool.ts';
 
@@ -121,12 +121,17 @@ export class Executable {
     const roots = findRoots(planned);
     const programs: Program[] = [];
     const units: Unit[] = [];
+    const keeper = new ConstantsKeeper(planned, roots, context.backends);
     try {
-      await prepareAll(planned, context, roots, programs, units);
-      const constants = await Constants.of(planned, units, roots, context.backends, context.areBorrowed ?? false);
+      await prepareAll(planned, context, roots, programs, keeper, units);
+      for (const name of planned.graph.outputs) keeper.keep(name);
+      for (const unit of units)
+        if (unit.kind !== 'region') for (const name of usedValues(unit.task.node)) keeper.keep(name);
+      const constants = await keeper.finish(context.areBorrowed ?? false);
       return new Executable(planned, context, units, programs, roots, constants);
     } catch (error) {
       discard(units, programs);
+      await keeper.abandon();
       throw error;
     }
   }
@@ -296,6 +301,7 @@ async function prepareKernels(
   planned: Planned,
   context: CompileContext,
   programs: Program[],
+  keeper: ConstantsKeeper,
 ): Promise<readonly (PreparedKernel | undefined)[]> {
   const slicer = new Slicer(context.signal);
   await slicer.pause();
@@ -304,7 +310,11 @@ async function prepareKernels(
   const prepareOne = async (assignment: Assignment, index: number): Promise<void> => {
     try {
       const kernel = assignment.kind === 'kernel' ? await prepare(assignment, context) : undefined;
-      if (kernel?.program) programs.push(kernel.program);
+      if (kernel?.program) {
+        programs.push(kernel.program);
+        for (const name of readBy(assignment.node, kernel.program))
+          if (name !== undefined) keeper.keep(name, kernel.backend);
+      }
       prepared[index] = kernel;
       context.onNode?.();
     } catch (error) {
@@ -331,9 +341,10 @@ async function prepareAll(
   context: CompileContext,
   roots: ReadonlyMap<string, string>,
   programs: Program[],
+  keeper: ConstantsKeeper,
   units: Unit[],
 ): Promise<void> {
-  const kernels = await prepareKernels(planned, context, programs);
+  const kernels = await prepareKernels(planned, context, programs, keeper);
   let open: { backend: number; steps: Prepared[] } | undefined;
   const close = (): void => {
     if (open) units.push(recordRegion(open.backend, open.steps, context.backends[open.backend]!, roots));
@@ -366,6 +377,10 @@ async function prepareAll(
   close();
 }
 
+/** What a program reads with each run, by input; undefined for what was left out or is packed. */
+const readBy = ({ inputs }: Node, { packed }: Program): readonly (string | undefined)[] =>
+  inputs.map((name, i) => (name === '' || packed?.includes(i) ? undefined : name));
+
 function discard(units: readonly Unit[], programs: readonly Program[]): void {
   for (const unit of units) {
     if (unit.kind === 'region') unit.list.dispose();
@@ -393,8 +408,8 @@ function recordRegion(
     return slot;
   };
   const recorded = steps.map(({ task: { node, call }, kernel, program }): Step => {
-    const inputs = node.inputs.map((name, i) => {
-      if (name === '' || program.packed?.includes(i)) return undefined;
+    const inputs = readBy(node, program).map((name) => {
+      if (name === undefined) return undefined;
       const root = roots.get(name) ?? name;
       if (!writes.has(root)) reads.add(root);
       return slotOf(name);

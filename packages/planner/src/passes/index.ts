@@ -36,6 +36,8 @@ export const defaultPasses: readonly (readonly Pass[])[] = [
     widenHalves,
     constantFolding,
     shapeArithmetic,
+    // What computed shapes is gone before the others look at every node.
+    deadCode,
     canonicalForms,
     sinkExpands,
     commonSubexpressions,

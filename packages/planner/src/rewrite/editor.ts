@@ -49,6 +49,9 @@ interface Index {
   readonly readers: Map<string, Set<Node>>;
 }
 
+/** Of graphs that the next pass may ask about. Each is one editor's at a time, as editors change theirs. */
+const indices = new WeakMap<Graph, Index>();
+
 export class Editor {
   readonly context: PassContext;
   private readonly graph: Graph;
@@ -72,6 +75,8 @@ export class Editor {
 
   /** Who makes and who reads what; made for those who ask, as most passes find nothing to rewrite. */
   private get uses(): Index {
+    this.index ??= indices.get(this.graph);
+    indices.delete(this.graph);
     if (!this.index) {
       this.index = { slotOf: new Map(), makers: new Map(), readers: new Map() };
       this.slots.forEach(([node], i) => void this.attach(node!, i));
@@ -265,8 +270,14 @@ export class Editor {
 
   /** The graph as it has become; the one it was where nothing was rewritten. */
   finish(): Graph {
-    if (!this.changed) return this.graph;
-    return { ...this.graph, nodes: inOrder(this.slots.flat()), constants: this.constants };
+    if (!this.changed) {
+      if (this.index) indices.set(this.graph, this.index);
+      return this.graph;
+    }
+    const nodes = inOrder(this.slots.flat());
+    const graph = { ...this.graph, nodes, constants: this.constants };
+    if (this.index) indices.set(graph, { ...this.index, slotOf: new Map(nodes.map((node, i) => [node, i])) });
+    return graph;
   }
 
   private touch(rewrites = 1): void {
