@@ -382,6 +382,23 @@ describe('graphs quantised ahead of time', () => {
       else await expectSameValues(each, result, 1e-6);
     });
 
+    it.each<[string, string]>([
+      ['one scale', 'ws wz'],
+      ['a scale for each column', 'columns fours'],
+    ])('of QLinearMatMul, weights with %s', async (_what, parameters) => {
+      const zeros = new Tensor('int8', [3, 0, -5, 7], [4]);
+      const linear = graph([quantized], 'y', [node('QLinearMatMul', `x xs xz w ${parameters} ys yz`, 'y')], {
+        ...constants,
+        fours: zeros,
+      });
+      const result = await apply(linear, ...passes, fuseEpilogues);
+      expect(opsOf(result)).toEqual([`${product}+QuantizeLinear`]);
+      await expectWithinSteps(linear, result);
+      const { ys: _, ...others } = constants;
+      const varying = graph([quantized, input('ys', [])], 'y', linear.nodes, { ...others, fours: zeros });
+      expect(opsOf(await apply(varying, fuseQuantization))).toEqual(['QLinearMatMul']);
+    });
+
     it.each<[string, Graph]>([
       ['scales along the other axis', graph([quantized], 'u', [dq, dw('w', 'rows', { axis: 0 }), matmul], constants)],
       [

@@ -3,7 +3,7 @@
 import { Editor, isPlain } from '../rewrite/editor.ts';
 import type { Pass } from './pass.ts';
 import { fuseDynamic } from './quantization/dynamic.ts';
-import { fuseProduct, quantizeFirst, skipDequantized, skipRelu } from './quantization/static.ts';
+import { fuseProduct, quantizeFirst, skipDequantized, skipRelu, writeLinear } from './quantization/static.ts';
 import { fuseHalves, fuseWeights, gatherFirst, turnWeights } from './quantization/weights.ts';
 
 export const fuseQuantization: Pass = {
@@ -14,6 +14,7 @@ export const fuseQuantization: Pass = {
     for (const node of editor.nodes()) {
       if (isPlain(node, 'Transpose')) await turnWeights(editor, node);
       else if (isPlain(node, 'MatMulInteger')) fuseDynamic(editor, node);
+      else if (isPlain(node, 'QLinearMatMul')) writeLinear(editor, node);
       else if (isPlain(node, 'QuantizeLinear')) {
         skipDequantized(editor, node);
         if (editor.has(node)) quantizeFirst(editor, node);

@@ -1,6 +1,7 @@
 /** Graphs that were quantised ahead of time: DequantizeLinear before each op, QuantizeLinear behind it. */
 
 import { ESPALIER, integerRange, type Node, type Tensor } from '@espalier/core';
+import { Chain } from '../../rewrite/chain.ts';
 import type { Editor } from '../../rewrite/editor.ts';
 import { makeFused } from '../../rewrite/fused.ts';
 import { tensorOf } from '../../rewrite/values.ts';
@@ -26,6 +27,26 @@ export function fuseProduct(editor: Editor, node: Node): void {
     outputs: node.outputs,
   };
   editor.replace([node], [makeFused(editor, spec, a === b ? [a, node] : [a, b, node])]);
+}
+
+/** A product of levels that gives levels, as the chain that it stands for: what is known of that serves it too. */
+export function writeLinear(editor: Editor, node: Node): void {
+  const [a, aScale, aZero, b, bScale, bZero, yScale, yZero] = node.inputs as string[];
+  if (editor.dtype(yScale!) !== 'float32') return;
+  const sizes = [aScale, aZero, bScale, bZero, yScale, yZero].map((name) => editor.constant(name)?.size);
+  const areSingle = [0, 1, 4, 5].every((i) => sizes[i] === 1);
+  const [scales, zeros] = [sizes[2], sizes[3]];
+  if (!areSingle || scales !== zeros || !(scales === 1 || editor.shape(b!).length === 2)) return;
+  const chain = new Chain(editor, node.name);
+  const vector = (name: string): string => {
+    const tensor = editor.constant(name)!;
+    return chain.constant(tensor.reshape(tensor.size === 1 ? [] : [tensor.size]));
+  };
+  const operand = (x: string, scale: string, zero: string): string =>
+    chain.add('DequantizeLinear', [x, vector(scale), vector(zero)], { axis: 1 });
+  const product = chain.add('MatMul', [operand(a!, aScale!, aZero!), operand(b!, bScale!, bZero!)]);
+  chain.add('QuantizeLinear', [product, vector(yScale!), vector(yZero!)], { axis: 1 });
+  chain.replace(node);
 }
 
 /** Constant scale and zero point of a (De)QuantizeLinear that has one of each; a missing zero point is written down. */
