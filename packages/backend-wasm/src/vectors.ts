@@ -36,16 +36,6 @@ export class Vectors {
     return local;
   }
 
-  /** Code that is written where it is used first, and kept for later. */
-  once(x: Expr): Expr {
-    let kept: V128 | undefined;
-    return () => {
-      if (kept) return kept.get();
-      kept = this.f.local('v128');
-      return kept.tee(this.push(x));
-    };
-  }
-
   set(local: V128, x: Expr): void {
     local.set(this.push(x));
   }

@@ -205,13 +205,12 @@ export function serve(post) {
 }
 
 const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads');
-if (globalThis.name === NAME) {
+if (threads?.workerData === NAME) {
+  const { parentPort } = threads;
+  const receive = serve((message, transfer) => parentPort.postMessage(message, transfer));
+  parentPort.on('message', receive);
+} else if (globalThis.name === NAME || threads?.threadName === NAME) {
+  // A browser's or Deno's worker, which has its name as others do, or Bun's.
   const receive = serve((message, transfer) => globalThis.postMessage(message, transfer));
   globalThis.onmessage = ({ data }) => receive(data);
-} else if (threads?.workerData === NAME) {
-  const { parentPort } = threads;
-  parentPort.on(
-    'message',
-    serve((message, transfer) => parentPort.postMessage(message, transfer)),
-  );
 }

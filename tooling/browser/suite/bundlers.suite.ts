@@ -87,7 +87,7 @@ else
       const { y, plan } = (await found.jsonValue())!;
       expect(y).toEqual(EXPECTED);
       expect(plan).toContain('matmul_f32_dense');
-      expect(page.workers()).toHaveLength(isolated ? 2 : 0);
+      expect(page.workers()).toHaveLength(isolated ? 2 : 1);
       expect(problems).toEqual([]);
       await page.close();
     }

@@ -7,13 +7,12 @@ import type { Func, Local, ModuleBuilder } from '@espalier/wasm';
 import type { Body } from '../../code.ts';
 import { Vectors } from '../../vectors.ts';
 import { advance, forEach, keep, limit, WORD, wordsAt } from '../arguments.ts';
-import { callTile, emitTiles, storeSome } from '../matmul/tile.ts';
+import { callTile, emitTiles, storeSome, TILE } from '../matmul/tile.ts';
 import { emitShares, type Variant } from './softmax.ts';
 import { emitTurn, KEYS } from './turn.ts';
 
-/** Rows of a register tile, and vectors of a panel. */
-export const ROWS = 6;
-const VECTORS = KEYS / 4;
+/** Rows of a register tile. */
+export const { rows: ROWS } = TILE;
 
 /** Operands, each by five words: where it is, bytes from one batch, key-value head, query head of a group and row to the next. */
 export const operands = ['q', 'k', 'v', 'y', 'mask'] as const;
@@ -41,7 +40,7 @@ export type PlainWord = (typeof plainWords)[number];
 
 export function emitAttention(module: ModuleBuilder, variant: Variant): Body {
   const turn = emitTurn(module);
-  const shape = { isRelaxed: variant.isRelaxed, of: 'f32', vectors: VECTORS, k: null } as const;
+  const shape = { isRelaxed: variant.isRelaxed, of: 'f32', vectors: TILE.vectors, k: null } as const;
   const scoreTiles = emitTiles(module, { ...shape, inRows: false }, ROWS);
   const valueTiles = emitTiles(module, { ...shape, inRows: true }, ROWS);
   const shareOf = emitShares(module, variant);
@@ -178,7 +177,7 @@ function emitFinish(module: ModuleBuilder): Func<readonly ['i32', 'i32', 'i32', 
       const v = new Vectors(f, false);
       f.loop((again) => {
         const factor = v.keep(() => f.v128_load32_splat(share.get()));
-        const results = Array.from({ length: VECTORS }, (_, i) =>
+        const results = Array.from({ length: TILE.vectors }, (_, i) =>
           v.keep(v.mul(() => f.v128_load(tile.get(), 16 * i), factor)),
         );
         storeSome(f, to, results, columns);

@@ -14,7 +14,7 @@ const SCORE = { relaxed: 18, simd: 27 };
 /** What an element of a key takes to be turned, in multiply-adds. */
 const TURN = 4;
 /** Share of the calibrated multiply-adds that the products reach. */
-const EFFICIENCY = { relaxed: 1, simd: 0.68 };
+const EFFICIENCY = 0.85;
 
 /** Bytes of scores that stay in the second-level cache, and queries of a unit at most. */
 const SCORE_BYTES = 2 ** 18;
@@ -76,7 +76,7 @@ export const attention: readonly WasmKernel[] = /* @__PURE__ */ isas.map((isa): 
     work: (call, at) => work(isa, call, at),
     law: ({ macs, other, bytes }, rates) =>
       rates['call']! +
-      Math.max((macs / EFFICIENCY[isa.name] + other!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
+      Math.max((macs / EFFICIENCY + other!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
     prepare(call, _constants, engine) {
       const { attrs, inputs } = call;
       const mask = inputs[3]?.dtype;

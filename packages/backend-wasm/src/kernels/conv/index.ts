@@ -18,7 +18,8 @@ import type { WasmProgram } from '../../program.ts';
 import { bySizes } from '../bysizes.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
 import { emitProduct, type Product, threadBytes } from '../matmul/emit.ts';
-import { productArgs, TILE, WIDTH } from '../matmul/layout.ts';
+import { productArgs } from '../matmul/layout.ts';
+import { EFFICIENCY, TILE, WIDTH } from '../matmul/tile.ts';
 import { copyCost, copySeen, type Seen, seenBy } from '../window/seen.ts';
 import { emitGather, type Patches, patchWords } from './gather.ts';
 
@@ -82,7 +83,8 @@ function row(isa: Isa): WasmKernel {
       };
     },
     law: ({ tiled, beside, bytes }, rates) =>
-      2 * rates['call']! + Math.max((tiled! + beside!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
+      2 * rates['call']! +
+      Math.max((tiled! / EFFICIENCY[isa.name] + beside!) / rates['fma']!, bytes / rates['bytes']!) / rates['threads']!,
     prepare: (call, constants, engine) => prepare(name, isa, call, constants, engine),
   };
 }

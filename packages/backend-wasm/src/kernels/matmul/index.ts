@@ -22,12 +22,11 @@ import type { WasmCall, WasmProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { emitProduct, type Product, threadBytes } from './emit.ts';
 import { type Epilogue, epilogueOf } from './epilogue.ts';
-import { productArgs, TILE, WIDTH } from './layout.ts';
+import { productArgs } from './layout.ts';
 import { packedBytes, packPanels } from './pack.ts';
 import { emitWiden, packQuantized, panelBytes, type Quantized, quantizedOf } from './quantized.ts';
+import { EFFICIENCY, TILE, WIDTH } from './tile.ts';
 
-/** Share of the calibrated multiply-adds that full tiles reach. */
-const EFFICIENCY = 1;
 /** What a tile costs beside its rows, in rows. */
 const TILE_ROWS = 0.3;
 
@@ -98,7 +97,8 @@ function row(isa: Isa, kind: Kind): WasmKernel {
       };
     },
     law: ({ tiled, bytes }, rates) =>
-      rates['call']! + Math.max(tiled! / (EFFICIENCY * rates['fma']!), bytes / rates['bytes']!) / rates['threads']!,
+      rates['call']! +
+      Math.max(tiled! / (EFFICIENCY[isa.name] * rates['fma']!), bytes / rates['bytes']!) / rates['threads']!,
     prepare: (call, constants, engine) => prepare(name, isa, kind, call, constants, engine),
   };
 }

@@ -3,12 +3,7 @@
 import type { Geometry, Partition } from '@espalier/lowering';
 import { WORD } from '../arguments.ts';
 import { type Product, threadBytes, words } from './emit.ts';
-import { vectorBytes } from './tile.ts';
-
-/** The largest register tile: all that 15 registers hold beside an element of A and a row of the panel. */
-export const TILE = { rows: 6, vectors: 2 } as const;
-/** Columns of a panel. */
-export const WIDTH = 4 * TILE.vectors;
+import { vectorBytes, WIDTH } from './tile.ts';
 
 /**
  * @param addresses of A, B, the result, and the operands of the epilogue

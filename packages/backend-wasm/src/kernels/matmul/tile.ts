@@ -2,7 +2,7 @@
 
 import type { Func, FunctionBuilder, Label, Local, ModuleBuilder } from '@espalier/wasm';
 import { type Expr, type V128, Vectors } from '../../vectors.ts';
-import { advance, keep, repeat } from '../arguments.ts';
+import { advance, keep } from '../arguments.ts';
 
 export interface TileShape {
   readonly isRelaxed: boolean;
@@ -19,8 +19,16 @@ export interface TileShape {
 /** A, B, the result, K, and bytes between rows of A, of B, of the result. */
 export type Tile = Func<readonly ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i32']>;
 
-/** Steps along K of a round of the main loop. */
-const UNROLL = 4;
+/** The largest register tile: its sums and what a step loads are all that 15 registers hold beside a product. */
+export const TILE = { rows: 4, vectors: 2 } as const;
+/** Columns of a panel. */
+export const WIDTH = 4 * TILE.vectors;
+
+/** What full tiles reach, over the multiply-adds that were calibrated: those wait for each other more. */
+export const EFFICIENCY = { relaxed: 1.07, simd: 1.2 } as const;
+
+/** Steps along K of a round. */
+const UNROLL = 8;
 
 /** Bytes of a vector of a panel. */
 export const vectorBytes = ({ of }: Pick<TileShape, 'of'>): number => (of === 'i8' ? 8 : 16);
@@ -33,7 +41,10 @@ const loadPanel = (f: FunctionBuilder, { of }: TileShape, pointer: Local<'i32'>,
 const multiplyAdd = (v: Vectors, { of }: TileShape, x: Expr, y: Expr, sum: Expr): Expr =>
   of === 'f32' ? v.madd(x, y, sum) : v.bin('i32x4_add', sum, v.bin('i32x4_dot_i16x8_s', x, y));
 
-/** The product of `rows` rows. */
+/**
+ * The product of `rows` rows. A round may end behind each of its steps: V8 does all loads of a block first and would keep those of several
+ * steps in memory, but what is live where a round may end is done by then.
+ */
 function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
   const { vectors, isRelaxed, inRows } = shape;
   const bytes = vectorBytes(shape);
@@ -44,64 +55,33 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
       const v = new Vectors(f, isRelaxed);
       const sumsOf = () => Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local('v128')));
       // Of few rows, sums of every few steps are kept apart, so that they need not wait for each other.
-      const sets = Array.from({ length: rows === 1 ? UNROLL : rows <= 3 ? 2 : 1 }, sumsOf);
+      const sets = Array.from({ length: rows === 1 ? 4 : rows <= 3 ? 2 : 1 }, sumsOf);
       const [sums] = sets as [(typeof sets)[number]];
       const row = rowsOfA(f, shape, rows, a, aRow);
-      const left = f.local('i32');
-      left.set(shape.k === null ? depth.get() : f.i32_const(shape.k));
-      const panelOf = (u: number): V128[] => {
+      const left = keep(f, shape.k === null ? depth.get() : f.i32_const(shape.k));
+      const step = (u: number): void => {
         const offset = inRows ? 0 : bytes * vectors * u;
-        const loaded = Array.from({ length: vectors }, (_, i) =>
+        const panel = Array.from({ length: vectors }, (_, i) =>
           v.keep(() => loadPanel(f, shape, b, offset + bytes * i)),
         );
         if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
-        return loaded;
+        for (const [r, sum] of sets[u % sets.length]!.entries()) {
+          const x = v.keep(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u));
+          for (const [i, each] of sum.entries()) v.set(each, multiplyAdd(v, shape, x, panel[i]!, each));
+        }
       };
-      const elementOf = (r: number, u: number): V128 =>
-        v.keep(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u));
-      /** Sums stay in registers: beside them there is room for a row of the panel and an element of A. */
-      const byDepth = (count: number): void => {
-        for (let u = 0; u < count; u++) {
-          const panel = panelOf(u);
-          for (const [r, sum] of sets[u % sets.length]!.entries()) {
-            const x = elementOf(r, u);
-            for (const [i, each] of sum.entries()) v.set(each, multiplyAdd(v, shape, x, panel[i]!, each));
+      f.block((done) =>
+        f.loop((again) => {
+          for (let u = 0; u < UNROLL; u++) {
+            f.br_if(done, f.i32_eq(left.get(), f.i32_const(u)));
+            step(u);
           }
-        }
-      };
-      /**
-       * Where products want a register too, each sum is done at once, and what it multiplies is loaded when it is first used: engines then
-       * keep the panel's rows in memory rather than sums.
-       */
-      const bySum = (count: number): void => {
-        const rowsOfB = Array.from({ length: count }, () => {
-          const pointer = inRows ? keep(f, b.get()) : b;
-          if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
-          return pointer;
-        });
-        const panels = rowsOfB.map((pointer, u) =>
-          Array.from({ length: vectors }, (_, i) =>
-            v.once(() => loadPanel(f, shape, pointer, (inRows ? 0 : bytes * vectors * u) + bytes * i)),
-          ),
-        );
-        for (const [r, sum] of sums.entries()) {
-          const elements = panels.map((_, u) =>
-            v.once(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u)),
-          );
-          for (const [i, each] of sum.entries())
-            v.set(
-              each,
-              panels.reduce<Expr>((before, panel, u) => multiplyAdd(v, shape, elements[u]!, panel[i]!, before), each),
-            );
-        }
-      };
-      const step = (count: number): void => {
-        ((isRelaxed && shape.of === 'f32') || sets.length > 1 ? byDepth : bySum)(count);
-        if (!inRows) advance(f, b, bytes * vectors * count);
-        for (const pointer of new Set(row.pointers)) advance(f, pointer, 4 * count);
-      };
-      repeat(f, left, UNROLL, () => step(UNROLL));
-      if (shape.k === null || shape.k % UNROLL > 0) repeat(f, left, 1, () => step(1));
+          if (!inRows) advance(f, b, bytes * vectors * UNROLL);
+          for (const pointer of new Set(row.pointers)) advance(f, pointer, 4 * UNROLL);
+          advance(f, left, -UNROLL);
+          f.br(again);
+        }),
+      );
       for (const others of sets.slice(1))
         for (const [r, sum] of sums.entries())
           for (const [i, each] of sum.entries())
