@@ -98,9 +98,14 @@ function loadSomeBytes(a: Assembler, to: Vector, address: Address, offset: numbe
 
 /** Levels as bytes into the low lanes of the register that is returned. Changes `x` and `t`. */
 export function packLevels(v: Vectors, x: Vector, dtype: LevelType, t: Vector): Vector {
+  v.a.vcvtps2dq(x, x);
+  return packIntegers(v, x, dtype, t);
+}
+
+/** The same for levels that are integers already. */
+export function packIntegers(v: Vectors, x: Vector, dtype: LevelType, t: Vector): Vector {
   const { a } = v;
   const [low, high] = [xmm(x & 0xff), xmm(t & 0xff)];
-  a.vcvtps2dq(x, x);
   if (v.isWide) {
     a.vpmovdb(low, x);
     return low;

@@ -12,6 +12,7 @@ import {
 import type { Address, Assembler, Vector } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
+import { type Division, divide, MODERATE } from '../division.ts';
 import { emitLevel, type LevelType, levelRange, loadLevels, loadZeroPoint, roundToNearest } from '../levels.ts';
 import { avx512, type Isa } from './isa.ts';
 
@@ -30,9 +31,6 @@ export interface Epilogue {
   readonly steps: readonly EpilogueStep[];
   readonly operands: readonly EpilogueOperand[];
 }
-
-/** Of such exponents neither the number nor its inverse times anything that is rounded to a level overflows or underflows. */
-const MODERATE = 60;
 
 /** A register for the address of each. */
 export const MOST_OPERANDS = 10;
@@ -133,13 +131,6 @@ function divisionBy({ inputs }: EpilogueStep, held: Held): Division | undefined 
   return inverse && low && high ? { inverse, low, high } : undefined;
 }
 
-interface Division {
-  readonly inverse: Vector;
-  /** The ends of the range in units of the scale. */
-  readonly low: Vector;
-  readonly high: Vector;
-}
-
 /** The operand for vector `v` of a first step that adds it, where it is held. */
 export function addedFirst({ steps: [first] }: Epilogue, held: Held, v: number): Vector | undefined {
   if (first?.op !== 'Add') return undefined;
@@ -208,27 +199,6 @@ export function holdOperands(
       hold(keyOf('level', zero), (to) => a.vcvtps2dq(to, level));
   }
   return held;
-}
-
-/**
- * `x` divided by `s` to the last bit: the quotient's error is found and taken away. `x` is between the two
- * ends, or becomes so; where it need not be below the higher one, what is far above may become NaN. Source: Markstein, Computation of
- * elementary functions on the IBM RISC System/6000 processor, 1990.
- */
-function divide(
-  a: Assembler,
-  x: Vector,
-  s: Vector,
-  { inverse, low, high }: Division,
-  isOpen: boolean,
-  t: Vector,
-): void {
-  // The processor's maximum gives its second operand where one is NaN.
-  a.vmaxps(x, x, low);
-  if (!isOpen) a.vminps(x, x, high);
-  a.vmulps(t, x, inverse);
-  a.vfnmadd231ps(x, t, s);
-  a.vfmadd213ps(x, inverse, t);
 }
 
 /**

@@ -7,7 +7,7 @@ import { al, at, byte, eax, k1, r8, r9, r10, r11, r12, r13, r14, rax, rcx, rdi, 
 import type { Vectors } from '../../math/index.ts';
 import { emitLevel } from '../levels.ts';
 import { emitFold } from '../row.ts';
-import { emitElements, emitRun, emitVector } from './emit.ts';
+import { emitElements, emitRun, emitVectors, parameters } from './emit.ts';
 
 /** The argument block of both phases. */
 export const dynamicWords = ['total', 'unit', 'units', 'x', 'extremes', 'y', 'scale', 'zero'] as const;
@@ -50,8 +50,8 @@ export function emitExtremes(v: Vectors): void {
 export function emitDynamic(v: Vectors): void {
   const { a } = v;
   const [least, greatest, t, sign] = [0, 1, 2, 3].map((i) => xmm(i)) as [number, number, number, number];
-  const [scale, zero] = [v.register(8), v.register(9)];
-  const [scaleLow, zeroLow] = [xmm(8), xmm(9)];
+  const { scale, zero } = parameters(v);
+  const [scaleLow, zeroLow] = [xmm(scale & 0xff), xmm(zero & 0xff)];
   a.mov(r14, rsi);
   a.mov(r10, args, argument('extremes'));
   a.mov(r12, args, argument('units'));
@@ -99,7 +99,6 @@ export function emitDynamic(v: Vectors): void {
   a.mov(r9, args, argument('y'));
   a.add(r9, rsi);
   a.mov(rcx, r13);
-  const variant = { to: 'levels', dtype: 'uint8', hasZero: true, each: false } as const;
-  emitRun(v, (index, part) => emitVector(v, variant, index, part, scale, zero));
+  emitVectors(v, { to: 'levels', dtype: 'uint8', hasZero: true, each: false });
   a.ret();
 }

@@ -29,7 +29,17 @@ import {
   ZERO,
 } from '@espalier/x64';
 import type { Vectors } from '../../math/index.ts';
-import { emitLevel, type LevelType, loadLevels, loadZeroPoint, packLevels, storeLevels } from '../levels.ts';
+import { divide, MODERATE } from '../division.ts';
+import {
+  emitLevel,
+  type LevelType,
+  levelRange,
+  loadLevels,
+  loadZeroPoint,
+  packIntegers,
+  packLevels,
+  storeLevels,
+} from '../levels.ts';
 
 /** The argument block. Run r has parameter `((r / outer) * blocks + (r mod outer) / block) * step`, and those behind it where there are more. */
 export const quantizeWords = [
@@ -65,7 +75,7 @@ const argument = (name: (typeof quantizeWords)[number]): number => 8 * quantizeW
 /** Entry: args in rdi, unit in rsi. */
 export function emitQuantization(v: Vectors, variant: Variant): void {
   const { a } = v;
-  const [scale, zero] = [v.register(8), v.register(9)];
+  const { scale, zero } = parameters(v);
   emitElements(v, argument('unit'), argument('total'));
   a.mov(r12, rsi);
   a.mov(r8, args, argument('floats'));
@@ -104,7 +114,7 @@ export function emitQuantization(v: Vectors, variant: Variant): void {
     a.vbroadcastss(scale, at(r10));
     if (variant.hasZero) loadZeroPoint(v, zero, at(r14), variant.dtype);
   }
-  emitRun(v, (index, part) => emitVector(v, variant, index, part, scale, zero));
+  emitVectors(v, variant);
   a.lea(r8, at(r8, r11, 4));
   a.add(r9, r11);
   a.test(r13, r13);
@@ -158,13 +168,59 @@ export function emitRun(v: Vectors, body: (index: number, part: Part) => void): 
   a.bind(end);
 }
 
+/** Registers that stay from vector to vector: scale and zero point, and what is made of them to divide faster. */
+export const parameters = (v: Vectors) => ({
+  ...{ scale: v.register(8), zero: v.register(9) },
+  ...{ inverse: v.register(10), low: v.register(11), high: v.register(12), integer: v.register(13) },
+});
+
+/** Elements of runs that are divided before what makes it faster is ready. */
+const SHORT_RUN = 64;
+const EXPONENT_BIAS = 127;
+const MANTISSA_BITS = 23;
+
+/** A run of rcx elements at r8 and r9, {@link parameters} in every lane where it shares them, and changes them then. Changes rax, rcx, r11, k1. */
+export function emitVectors(v: Vectors, variant: Variant): void {
+  const { a } = v;
+  const run = (isQuick: boolean): void => emitRun(v, (index, part) => emitVector(v, variant, index, part, isQuick));
+  if (variant.to === 'floats' || variant.each) {
+    run(false);
+    return;
+  }
+  const { scale, zero, inverse, low, high, integer } = parameters(v);
+  const [slow, done] = [a.label(), a.label()];
+  a.cmpi(rcx, SHORT_RUN);
+  a.jb(slow);
+  a.vmovd(eax, xmm(scale & 0xff));
+  a.shr(eax, MANTISSA_BITS);
+  a.subi(eax, EXPONENT_BIAS - MODERATE);
+  a.cmpi(eax, 2 * MODERATE);
+  a.jae(slow);
+  v.fill(inverse, 1);
+  a.vdivps(inverse, inverse, scale);
+  for (const [i, end] of levelRange(variant.dtype).entries()) {
+    const limit = [low, high][i]!;
+    v.fill(limit, end);
+    if (variant.hasZero) a.vsubps(limit, limit, zero);
+    a.vmulps(limit, limit, scale);
+  }
+  if (variant.hasZero) a.vcvtps2dq(integer, zero);
+  run(true);
+  a.jmp(done);
+  a.bind(slow);
+  run(false);
+  a.bind(done);
+}
+
 /**
- * Vector `index` behind element r11 of the floats at r8 and the levels at r9, one made of the other. `scale` and `zero` are in every lane, or
- * loaded from behind element r11 of those at r10 and r14.
+ * Vector `index` behind element r11 of the floats at r8 and the levels at r9, one made of the other. Scale and zero point are in every lane, or
+ * loaded from behind element r11 of those at r10 and r14. @param isQuick the other {@link parameters} are there too
  */
-export function emitVector(v: Vectors, variant: Variant, index: number, part: Part, scale: Vector, zero: Vector): void {
+function emitVector(v: Vectors, variant: Variant, index: number, part: Part, isQuick: boolean): void {
   const { a } = v;
   const { to, dtype, hasZero, each } = variant;
+  const shared = parameters(v);
+  const { scale, zero } = shared;
   const x = v.register(index);
   const [low, t] = [xmm(index), v.register(4 + index)];
   const floats = at(r8, r11, 4);
@@ -198,9 +254,16 @@ export function emitVector(v: Vectors, variant: Variant, index: number, part: Pa
   }
   if (to === 'levels') {
     loadFloats(x, floats);
-    a.vdivps(x, x, scale);
-    emitLevel(v, x, hasZero ? zero : undefined, dtype);
-    packLevels(v, x, dtype, t);
+    if (isQuick) {
+      divide(a, x, scale, shared, false, t);
+      a.vcvtps2dq(x, x);
+      if (hasZero) a.vpaddd(x, x, shared.integer);
+      packIntegers(v, x, dtype, t);
+    } else {
+      a.vdivps(x, x, scale);
+      emitLevel(v, x, hasZero ? zero : undefined, dtype);
+      packLevels(v, x, dtype, t);
+    }
     if (part === 'whole') storeLevels(v, at(r9, r11), elements, low);
     else if (part === 'masked') a.vmovdqu8(at(r9, r11), 0, low, k1);
     else {
