@@ -107,7 +107,7 @@ const LEAST = 5e5;
 const STREAMED_ROWS = 8;
 
 /** Columns of a unit at least, over which copying its rows of A pays. */
-const COPIED_COLUMNS = 192;
+const COPIED_COLUMNS = 384;
 
 /**
  * @param rows of a block at most

@@ -522,6 +522,7 @@ class Emission {
       for (let r = 0; r < rows; r++)
         for (let v = 0; v < vectors; v++) visit(sum(0, r, v), r * this.panelBytes + v * this.vectorBytes);
     };
+    this.fetchResult(rows);
     for (let i = 0; i < sets * rows * vectors; i++) a.vxorps(isa.register(i), isa.register(i), isa.register(i));
     if (typeof source === 'string') {
       const isFirst = a.label();
@@ -569,6 +570,29 @@ class Emission {
     eachSum((x, offset) => a.vmovups(at(rdx), offset, x));
   }
 
+  /** The tile's rows of the result, which are not in the cache yet: meanwhile sums are added up. */
+  private fetchResult(rows: number): void {
+    const { a } = this;
+    this.locateResult();
+    a.mov(rcx, args, argument('cRow'));
+    for (let row = 0; row < rows; row++) {
+      for (let line = 0; line < this.panelBytes; line += 64) a.prefetchw(at(resultAt), line);
+      if (row < rows - 1) a.add(resultAt, rcx);
+    }
+  }
+
+  /** Where the tile's result begins; rdx says which row it begins with, rcx how many bytes into it. */
+  private locateResult(): void {
+    const { a } = this;
+    a.mov(rdx, thread, this.local('row'));
+    a.mov(rcx, thread, this.local('panel'));
+    a.shl(rcx, Math.log2(this.panelBytes));
+    a.mov(resultAt, rdx);
+    a.imul(resultAt, args, argument('cRow'));
+    a.add(resultAt, thread, this.local('c'));
+    a.add(resultAt, rcx);
+  }
+
   /** Row `u` behind the current one of the panel, and a line that is needed later. */
   private loadB(source: Source, vectors: number, masked: boolean, u: number, isRound: boolean): void {
     const { a, isa } = this;
@@ -603,13 +627,7 @@ class Emission {
     const { a, isa, shape } = this;
     const { operands } = shape.epilogue;
     const addresses = operands.map((_, i) => operandsAt[i]!);
-    a.mov(rdx, thread, this.local('row'));
-    a.mov(rcx, thread, this.local('panel'));
-    a.shl(rcx, Math.log2(this.panelBytes));
-    a.mov(resultAt, rdx);
-    a.imul(resultAt, args, argument('cRow'));
-    a.add(resultAt, thread, this.local('c'));
-    a.add(resultAt, rcx);
+    this.locateResult();
     operands.forEach(({ perColumn }, i) => {
       const address = addresses[i]!;
       a.mov(address, rdx);

@@ -34,7 +34,7 @@ import { emitPatches, type Patches, patchLocals, patchWords } from '../conv_int8
 import { emitRounds, Loops, UNROLL } from '../loops.ts';
 import { MOST_OPERANDS } from '../matmul/epilogue.ts';
 import { emitTileConfiguration, emitTileProduct, TILE_ROWS, TILE_STEPS, tileRegisters } from '../tiles.ts';
-import { emitFinish, type Finish } from './finish.ts';
+import { emitFinish, emitResultAhead, type Finish } from './finish.ts';
 import { type DotIsa, elementBytes, lanesOf, panelColumns, register, stepBytes, weightBytes } from './isa.ts';
 import { emitZeroPoint, type ZeroPoint } from './zero-point.ts';
 
@@ -347,6 +347,7 @@ class Emission implements Frame {
     let sets = 1;
     while (sets < UNROLL && rows * vectors * sets < LEAST_SUMS) sets *= 2;
     const sum = (set: number, r: number, v: number): Vector => register(isa, (set * rows + r) * vectors + v);
+    emitResultAhead(a, isa, this.shape.finish, this, rows);
     this.firstSums(rows, vectors, sum);
     for (let i = rows * vectors; i < sets * rows * vectors; i++) {
       const each = register(isa, i);

@@ -80,13 +80,7 @@ export function emitFinish(
   const x = Array.from({ length: vectors }, (_, i) => register(isa, i));
   const t = register(isa, vectors);
   if (scaling !== 'sums') emitScales(v, isa, frame, vectors, scaling === 'levels' ? (result as LevelType) : undefined);
-  a.mov(rdx, thread, frame.local('row'));
-  a.imuli(rcx, thread, frame.local('panel'), panelColumns(isa));
-  a.mov(resultAt, rdx);
-  a.imul(resultAt, args, frame.argument('yRow'));
-  a.add(resultAt, thread, frame.local('y'));
-  if (resultBytes(finish) === 1) a.add(resultAt, rcx);
-  else a.lea(resultAt, at(resultAt, rcx, 4));
+  locateResult(a, isa, finish, frame);
   epilogue.operands.forEach(({ perColumn, dtype }, i) => {
     const address = addresses[i]!;
     a.mov(address, rdx);
@@ -139,6 +133,28 @@ export function emitFinish(
   });
   a.dec(rowsLeft);
   a.jnz(row);
+}
+
+/** The block's rows of the result, which are not in the cache yet: meanwhile sums are added up. Clobbers rax, rcx, rdx. */
+export function emitResultAhead(a: Assembler, isa: DotIsa, finish: Finish, frame: Frame, rows: number): void {
+  locateResult(a, isa, finish, frame);
+  a.mov(rcx, at(rdi), frame.argument('yRow'));
+  for (let row = 0; row < rows; row++) {
+    for (let line = 0; line < panelColumns(isa) * resultBytes(finish); line += 64) a.prefetchw(at(resultAt), line);
+    if (row < rows - 1) a.add(resultAt, rcx);
+  }
+}
+
+/** Where the block's result begins; rdx says which row it begins with, rcx which column. */
+function locateResult(a: Assembler, isa: DotIsa, finish: Finish, frame: Frame): void {
+  const [args, thread] = [at(rdi), at(rbx)];
+  a.mov(rdx, thread, frame.local('row'));
+  a.imuli(rcx, thread, frame.local('panel'), panelColumns(isa));
+  a.mov(resultAt, rdx);
+  a.imul(resultAt, args, frame.argument('yRow'));
+  a.add(resultAt, thread, frame.local('y'));
+  if (resultBytes(finish) === 1) a.add(resultAt, rcx);
+  else a.lea(resultAt, at(resultAt, rcx, 4));
 }
 
 /** What sums of each column are multiplied by, and the zero point of the result's levels. Changes rax and rcx. */
