@@ -86,13 +86,14 @@ for (const [k, n] of WEIGHTS) {
       `${zeros * 100} % zeros`,
     );
   }
-  const levels = new Tensor(
-    'int8',
-    Int8Array.from({ length: k * n }, () => 255 * Math.random() - 128),
-    [k, n],
-  );
-  const inputs = [desc('uint8', rows, k), desc('float32'), desc('uint8'), desc('int8', k, n), desc('float32', n)];
-  const call = callOf('QuantizedMatMul', 'espalier', inputs, [rows, n]);
-  await print(/^quantizedmatmul_i8_dense_/, call, [undefined, undefined, undefined, constant(levels)], [k, n], 'bytes');
+  for (const zeros of ZEROS) {
+    const level = () => (Math.random() < zeros ? 0 : 1 + 127 * Math.random());
+    const levels = new Tensor('int8', Int8Array.from({ length: k * n }, level), [k, n]);
+    const inputs = [desc('uint8', rows, k), desc('float32'), desc('uint8'), desc('int8', k, n), desc('float32', n)];
+    const call = callOf('QuantizedMatMul', 'espalier', inputs, [rows, n]);
+    const pattern = zeros > 0 ? /^quantizedmatmul_i8_csr_/ : /^quantizedmatmul_i8_dense_/;
+    const constants = [undefined, undefined, undefined, constant(levels)];
+    await print(pattern, call, constants, [k, n], `bytes, ${zeros * 100} % zeros`);
+  }
 }
 backend.dispose();

@@ -8,6 +8,7 @@ import { attention } from './kernels/attention/index.ts';
 import { convolution } from './kernels/conv/index.ts';
 import { convolutionSparse } from './kernels/conv_sparse/index.ts';
 import { matmul } from './kernels/matmul/index.ts';
+import { matmulFew } from './kernels/matmul_few/index.ts';
 import { matmulInt8 } from './kernels/matmul_int8/index.ts';
 import { matmulSparse } from './kernels/matmul_sparse/index.ts';
 import { movement } from './kernels/movement/index.ts';
@@ -28,6 +29,7 @@ export type WasmBackend = Backend<WasmBuffer, WasmProgram>;
 const table = (): readonly WasmKernel[] => [
   ...matmul,
   ...matmulSparse,
+  ...matmulFew,
   ...matmulInt8,
   ...attention,
   ...convolution,

@@ -7,7 +7,7 @@ import { type Expr, type V128, Vectors } from '../../vectors.ts';
 import { forEach, keep, limit, WORD, wordsAt } from '../arguments.ts';
 import { doSteps } from '../epilogue.ts';
 import type { Epilogue } from './epilogue.ts';
-import { callTile, emitTiles, storeSome, type TileShape } from './tile.ts';
+import { callTile, emitTiles, isFloat, storeSome, type TileShape } from './tile.ts';
 
 /** What code depends on. */
 export interface Product extends TileShape, Epilogue {
@@ -159,12 +159,7 @@ export function emitFinish(
         };
         const sum = (): Value<'v128'> => f.v128_load(tile!.get(), 16 * i);
         results.push(
-          doSteps(
-            v,
-            steps,
-            v.keep(of === 'f32' || steps.length === 0 ? sum : v.un('f32x4_convert_i32x4_s', sum)),
-            load,
-          ),
+          doSteps(v, steps, v.keep(isFloat(of) || steps.length === 0 ? sum : v.un('f32x4_convert_i32x4_s', sum)), load),
         );
       }
       f.if(

@@ -6,8 +6,8 @@ import { advance, keep } from '../arguments.ts';
 
 export interface TileShape {
   readonly isRelaxed: boolean;
-  /** An element of K: a float32, or two integers of 16 bits, which the panel holds as they are or in 8 bits. */
-  readonly of: 'f32' | 'i16' | 'i8';
+  /** An element of K: a float32, which the panel may hold in 8 bits; or two integers of 16 bits, as they are or in 8 bits. */
+  readonly of: 'f32' | 'f32i8' | 'i16' | 'i8';
   /** Vectors of a panel. */
   readonly vectors: number;
   /** Where it is known: rows of A are next to each other then. */
@@ -31,15 +31,27 @@ export const EFFICIENCY = { relaxed: 1.07, simd: 1.2 } as const;
 const UNROLL = 8;
 
 /** Bytes of a vector of a panel. */
-export const vectorBytes = ({ of }: Pick<TileShape, 'of'>): number => (of === 'i8' ? 8 : 16);
+export const vectorBytes = ({ of }: Pick<TileShape, 'of'>): number => ({ f32: 16, f32i8: 4, i16: 16, i8: 8 })[of];
 
-/** A vector of a panel, as it is multiplied. */
-const loadPanel = (f: FunctionBuilder, { of }: TileShape, pointer: Local<'i32'>, offset: number) =>
-  of === 'i8' ? f.v128_load8x8_s(pointer.get(), offset) : f.v128_load(pointer.get(), offset);
+export const isFloat = (of: TileShape['of']): boolean => of === 'f32' || of === 'f32i8';
+
+/** A row of a panel, as it is multiplied. */
+function loadRow(v: Vectors, { of, vectors }: TileShape, pointer: Local<'i32'>, offset: number): readonly V128[] {
+  const { f } = v;
+  const load = (instruction: 'v128_load' | 'v128_load8x8_s', count: number, bytes: number): V128[] =>
+    Array.from({ length: count }, (_, i) => v.keep(() => f[instruction](pointer.get(), offset + bytes * i)));
+  if (of === 'i8') return load('v128_load8x8_s', vectors, 8);
+  if (of !== 'f32i8') return load('v128_load', vectors, 16);
+  return load('v128_load8x8_s', vectors / 2, 8).flatMap((levels) =>
+    (['low', 'high'] as const).map((half) =>
+      v.keep(v.un('f32x4_convert_i32x4_s', v.un(`i32x4_extend_${half}_i16x8_s`, levels))),
+    ),
+  );
+}
 
 /** `sum + x y` */
 const multiplyAdd = (v: Vectors, { of }: TileShape, x: Expr, y: Expr, sum: Expr): Expr =>
-  of === 'f32' ? v.madd(x, y, sum) : v.bin('i32x4_add', sum, v.bin('i32x4_dot_i16x8_s', x, y));
+  isFloat(of) ? v.madd(x, y, sum) : v.bin('i32x4_add', sum, v.bin('i32x4_dot_i16x8_s', x, y));
 
 /**
  * The product of `rows` rows. A round may end behind each of its steps: V8 does all loads of a block first and would keep those of several
@@ -61,9 +73,7 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
       const left = keep(f, shape.k === null ? depth.get() : f.i32_const(shape.k));
       const step = (u: number): void => {
         const offset = inRows ? 0 : bytes * vectors * u;
-        const panel = Array.from({ length: vectors }, (_, i) =>
-          v.keep(() => loadPanel(f, shape, b, offset + bytes * i)),
-        );
+        const panel = loadRow(v, shape, b, offset);
         if (inRows) b.set(f.i32_add(b.get(), bRow.get()));
         for (const [r, sum] of sets[u % sets.length]!.entries()) {
           const x = v.keep(() => f.v128_load32_splat(row.pointers[r]!.get(), row.offset(r) + 4 * u));
@@ -85,7 +95,7 @@ function emitTile(module: ModuleBuilder, shape: TileShape, rows: number): Tile {
       for (const others of sets.slice(1))
         for (const [r, sum] of sums.entries())
           for (const [i, each] of sum.entries())
-            v.set(each, v.bin(shape.of === 'f32' ? 'f32x4_add' : 'i32x4_add', each, others[r]![i]!));
+            v.set(each, v.bin(isFloat(shape.of) ? 'f32x4_add' : 'i32x4_add', each, others[r]![i]!));
       for (const [r, sum] of sums.entries()) {
         if (r > 0) c.set(f.i32_add(c.get(), cRow.get()));
         for (const [i, each] of sum.entries()) f.v128_store(c.get(), each.get(), 16 * i);

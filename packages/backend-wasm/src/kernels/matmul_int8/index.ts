@@ -74,7 +74,7 @@ async function prepare(
   const lay = await layRows(op, call, k, engine);
   const multiply = await code.load(name, product, emitProduct);
   const panels = await memory.pack(Math.ceil(n / WIDTH) * TILE.vectors * vectorBytes(product) * depth, (to) =>
-    packLevels(levels, [k, n], WIDTH, to),
+    packLevels(levels, [k, n], WIDTH, 2, to),
   );
   const others = epilogue.operands.map(({ input }) => input);
   const layout = bySizes(({ inputs, outputs, threads }) => {
