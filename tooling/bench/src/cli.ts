@@ -51,7 +51,12 @@ const modelCommand = (name: string, summary: string): Command =>
   new Command(name)
     .summary(summary)
     .description(summary)
-    .addOption(new Option('--precision <name>', 'of the arithmetic').choices([...precisions]).default('fp32'))
+    .addOption(new Option('--precision <name>', 'of the file').choices([...precisions]).default('fp32'))
+    .addOption(
+      new Option('--ask <name>', 'what Espalier may round products of floats to')
+        .choices(['float32', 'bfloat16'])
+        .default('float32'),
+    )
     .option('--threads <n>', 'threads of each engine', positive, 1)
     .option('--batch <n>', 'in place of 1', positive)
     .option('--seq <n>', "tokens, in place of the model's own number", positive)

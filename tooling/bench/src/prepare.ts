@@ -7,6 +7,7 @@ import { type PatternName, parsePattern, prune } from '@espalier/compress';
 import { EspalierError, type Graph } from '@espalier/core';
 import { exportOnnx, importOnnx } from '@espalier/onnx';
 import { createRuntime } from '@espalier/runtime';
+import type { EngineOptions } from './engines/engine.ts';
 import { makeBackends } from './engines/espalier.ts';
 import { files } from './models/files.ts';
 import { type Feeds, feedsFor, models, type Sizes } from './models/index.ts';
@@ -14,6 +15,8 @@ import { inPrecision, type Precision, runOnce } from './precision/index.ts';
 
 export interface ModelOptions {
   readonly precision: Precision;
+  /** What Espalier is asked to round products of floats to. */
+  readonly ask: EngineOptions['precision'];
   /** Share of zeros in the weights, in blocks of this shape. */
   readonly sparsity: number;
   readonly block: string;

@@ -70,8 +70,7 @@ const LIST_SECONDS = 3e-3;
 
 export function kernels(filters: readonly string[], options: KernelsOptions): Promise<KernelsReport> {
   return withModel(options.model, options, async (model) => {
-    const precision = options.precision === 'bf16' ? 'bfloat16' : 'float32';
-    const [native] = await makeBackends({ ...options, backends: ['native'], precision });
+    const [native] = await makeBackends({ ...options, backends: ['native'], precision: options.ask });
     try {
       return await measureAll(native!, model, filters, options);
     } finally {

@@ -45,8 +45,7 @@ export async function withEngine<T>(
 /** Opens a model and feeds it. */
 export async function open(client: EngineClient, model: PreparedModel, options: ModelOptions): Promise<Opened> {
   const { file, sizes, feeds } = model;
-  const precision = options.precision === 'bf16' ? 'bfloat16' : 'float32';
-  const opened = await client.open({ ...options, file, sizes, precision });
+  const opened = await client.open({ ...options, file, sizes, precision: options.ask });
   await client.feed(toSent(feeds));
   return opened;
 }

@@ -7,8 +7,8 @@ import { quantizeDynamic } from './dynamic.ts';
 import { quantizeStatic, type Range, valuesToCalibrate } from './static.ts';
 import { storeAsIntegers } from './stored.ts';
 
-/** `bf16` is the float32 model, which the native backend is asked to round; `int8-weights` computes in float32. */
-export const precisions = ['fp32', 'bf16', 'int8-dynamic', 'int8-static', 'int8-weights'] as const;
+/** What is in the file; `int8-weights` computes in float32. */
+export const precisions = ['fp32', 'int8-dynamic', 'int8-static', 'int8-weights'] as const;
 export type Precision = (typeof precisions)[number];
 
 /** The graph in a precision. @param calibration runs the graph where scales are to be found */
