@@ -19,6 +19,7 @@ import { type Place, packPanels, rowParameters, unpacked, writePlanes } from './
 import { planes } from './planes.ts';
 import { type Bricks, emitProduct } from './product.ts';
 import { heightsOf, packedInputs, programOf, readSeconds, rowsOf, sizesOf } from './program.ts';
+import { packQuads } from './quads.ts';
 
 /** A way to store levels. */
 interface Storage {
@@ -38,7 +39,8 @@ interface Storage {
   bricks(levels: Levels): Bricks;
   /** Whether it writes bytes of the tensor, and not levels. */
   takesBytes(levels: Levels): boolean;
-  write(levels: Levels, weights: Uint8Array, to: Uint8Array): (at: number, place: Place) => number;
+  /** @param hasQuads where {@link packQuads} did what it does */
+  write(levels: Levels, weights: Uint8Array, to: Uint8Array, hasQuads: boolean): (at: number, place: Place) => number;
 }
 
 const panelsOf = ({ n }: Pick<Levels, 'n'>): number => Math.ceil(n / COLUMNS);
@@ -143,9 +145,17 @@ async function prepare(
   const weights = engine.memory.allocLasting(tableBytes + packedBytes(storage, levels) + storage.overread);
   const panels = weights.view.subarray(tableBytes);
   const { tensor } = constants[1]!;
-  const elements = storage.takesBytes(levels) ? tensor.bytes : await runGenerator(unpacked(tensor, least), slicer);
+  const isBytes = storage.takesBytes(levels);
+  // Scales of groups stand between the bricks.
+  const hasQuads = isBytes && levels.scales !== 'group';
+  if (hasQuads) {
+    const panelBytes = packedBytes(storage, levels) / panelsOf(levels);
+    const to = weights.address + tableBytes + columnsLayout(levels).bytes;
+    await packQuads(engine, levels, { from: engine.addon.addressOf(tensor.bytes), to, panelBytes });
+  }
+  const elements = isBytes ? tensor.bytes : await runGenerator(unpacked(tensor, least), slicer);
   const starts = await runGenerator(
-    packPanels(levels, matrix, panels, storage.write(levels, elements, panels)),
+    packPanels(levels, matrix, panels, storage.write(levels, elements, panels, hasQuads)),
     slicer,
   );
   if (storage.hasTable) {

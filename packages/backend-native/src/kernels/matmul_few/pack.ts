@@ -4,6 +4,7 @@ import { type Tensor, toFloat16 } from '@espalier/core';
 import type { NarrowMatrix } from '../matmul/narrow.ts';
 import { COLUMNS } from './frame.ts';
 import { BRICK, brickBytes, columnsLayout, eachSpan, type Levels, LINE, padded, QUADS, spanLayout } from './layout.ts';
+import { QUAD } from './quads.ts';
 
 /** Elements as bytes, from the least level on; of four bits two to a byte. Yields now and then. */
 export function* unpacked({ type, bytes, size }: Tensor, least: number): Generator<void, Uint8Array> {
@@ -79,21 +80,25 @@ export interface Place {
   readonly columns: number;
 }
 
-/** Writes the bricks of a span, all weights stored; those of eight bits as they are in the tensor, of others their levels. */
-export function writePlanes(levels: Levels, weights: Uint8Array, to: Uint8Array) {
-  return levels.bits === 8 ? writeBytes(levels, weights, to) : writeBits(levels, weights, to);
+/**
+ * Writes the bricks of a span, all weights stored; those of eight bits as they are in the tensor, of others their levels.
+ * @param hasQuads where the quads of whole panels are there already
+ */
+export function writePlanes(levels: Levels, weights: Uint8Array, to: Uint8Array, hasQuads: boolean) {
+  return levels.bits === 8 ? writeBytes(levels, weights, to, hasQuads) : writeBits(levels, weights, to);
 }
 
 /** A lane of a brick of bytes is a quad of steps of a column. */
-function writeBytes({ n, least }: Levels, weights: Uint8Array, to: Uint8Array) {
+function writeBytes({ n, least }: Levels, weights: Uint8Array, to: Uint8Array, hasQuads: boolean) {
   const signs = least < 0 ? 0x80 : 0;
   const lanes = new Uint32Array(to.buffer, to.byteOffset, Math.floor(to.byteLength / 4));
   return (at: number, { first, steps, column, columns }: Place): number => {
-    let lane = at / 4;
-    for (let step = 0; step < steps; step += 4, lane += LINE / 4) {
+    const there = hasQuads && columns === COLUMNS ? steps - (steps % QUAD) : 0;
+    let lane = (at + there * COLUMNS) / QUAD;
+    for (let step = there; step < steps; step += QUAD, lane += LINE / QUAD) {
       const from = (first + step) * n + column;
-      const rows = Math.min(4, steps - step);
-      if (rows === 4)
+      const rows = Math.min(QUAD, steps - step);
+      if (rows === QUAD)
         for (let i = 0; i < columns; i++) {
           const read = from + i;
           const quad =

@@ -288,7 +288,7 @@ function emitClearRest(a: Assembler, isa: DotIsa): void {
 const ONE = 0x3f800000;
 
 /** Bytes of `depth` rows become those of columns, side by side. Rows are in registers from 0 on, and so is the result, in order. */
-function emitInterleave(a: Assembler, depth: 2 | 4): void {
+export function emitInterleave(a: Assembler, depth: 2 | 4): void {
   const [r0, r1, r2, r3, t, u] = [0, 1, 2, 3, 4, 6].map((i) => xmm(i)) as [
     number,
     number,
