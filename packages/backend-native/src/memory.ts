@@ -14,11 +14,11 @@ export interface NativeBuffer {
 export const MAX_BUFFER_BYTES = 2 ** 32 - 2 ** 16;
 
 /** Bytes of a chunk: what is large lies in huge pages, and what nobody touched takes no memory. */
-const CHUNK_BYTES = 2 ** 23;
+const CHUNK_BYTES = 2 ** 24;
 /** Larger ones lie alone. */
-const MOST_SHARED = CHUNK_BYTES / 2;
+const MOST_SHARED = CHUNK_BYTES / 4;
 /** What fits into none of the last ones opens another. */
-const MOST_OPEN = 4;
+const MOST_OPEN = 2;
 const ALIGNMENT = 64;
 
 /** Memory that buffers share. Each part is used once, so that it is fresh; the whole goes back with the last of them. */
