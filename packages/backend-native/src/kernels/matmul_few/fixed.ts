@@ -11,6 +11,7 @@ import {
   at,
   BROADCAST,
   eax,
+  type Gpr,
   k2,
   type Mask,
   r8,
@@ -24,12 +25,13 @@ import {
   rdi,
   rdx,
   rsi,
+  type Vector,
   xmm,
   ymm,
   ZERO,
   zmm,
 } from '@espalier/x64';
-import { groupsOf, type Levels } from './layout.ts';
+import { groupsOf, type Levels, padded } from './layout.ts';
 
 export const DIGITS = 3;
 /** From digit to digit of a quad, from quad to quad, and where the word of all is. */
@@ -61,19 +63,6 @@ export function emitFixed(levels: Levels, pitch: number): Uint8Array {
   const a = new Assembler();
   const { k, scales, zero } = levels;
   const [from, to, left, scaleAt, zeroAt, row] = [r8, r9, r10, r11, r12, r13];
-  const [largest, inverse, sums, most, digits, offsets, zeros, ones] = [16, 17, 18, 19, 20, 21, 22, 23].map(zmm) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const fill = (register: number, value: number): void => a.vpbroadcastd(register, a.constant(Uint32Array.of(value)));
-  const bits = (value: number): number => new Uint32Array(Float32Array.of(value).buffer)[0]!;
-
   a.mov(left, at(rdi), argument('rowsPerUnit'));
   a.imul(rsi, left);
   a.mov(rdx, at(rdi), argument('rows'));
@@ -84,70 +73,25 @@ export function emitFixed(levels: Levels, pitch: number): Uint8Array {
   a.add(from, at(rdi), argument('from'));
   a.imuli(row, rsi, pitch);
   a.add(row, at(rdi), argument('to'));
-  fill(most, bits(MOST));
-  fill(offsets, OFFSETS);
-  fill(ones, 0x7fffffff);
-  if (zero !== 'many') fill(zeros, zero * 0x01010101);
-  else fill(zeros, 0x01010101);
-  a.vbroadcasti32x4(digits, a.constant(Uint8Array.of(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
+  const fixing = new Fixing(a, zero, scales === 'row' ? zeroAt : undefined);
   const tail = maskOf(a);
 
-  /** Numbers of a span, at most as many as it holds. */
   const span = (steps: number): void => {
     const vectors = Math.ceil(steps / 16);
     if (steps % 16 > 0) tail.set(steps % 16);
-    const xs = Array.from({ length: vectors }, (_, i) => zmm(i));
-    for (const [i, x] of xs.entries()) {
+    fixing.span(to, vectors, (x, i) => {
       const option = i === vectors - 1 && steps % 16 > 0 ? tail.mask | ZERO : 0;
       a.vmovups(x, at(from), 64 * i, option);
       if (scales === 'row') a.vmulps(x, x, at(scaleAt), 64 * i, option);
-      // As integers numbers without a sign are in order, infinity and NaN last.
-      a.vpandd(i === 0 ? largest : inverse, x, ones);
-      if (i > 0) a.vpmaxud(largest, largest, inverse);
-    }
-    a.vextracti64x4(ymm(24), largest, 1);
-    a.vpmaxud(ymm(16), ymm(16), ymm(24));
-    a.vextracti32x4(xmm(24), ymm(16), 1);
-    a.vpmaxud(xmm(16), xmm(16), xmm(24));
-    for (const order of [0b01001110, 0b10110001]) {
-      a.vpshufd(xmm(24), xmm(16), order);
-      a.vpmaxud(xmm(16), xmm(16), xmm(24));
-    }
-    a.vpmaxud(xmm(16), xmm(16), a.constant(Uint32Array.of(bits(LEAST))), 0, BROADCAST);
-    a.vpbroadcastd(largest, xmm(16));
-    a.vdivps(inverse, most, largest);
-    a.vpxord(sums, sums, sums);
-    for (const [i, x] of xs.entries()) {
-      a.vmulps(x, x, inverse);
-      a.vcvtps2dq(x, x);
-      a.vpaddd(x, x, offsets);
-      a.vpxord(x, x, offsets);
-      a.vpshufb(x, x, digits);
-      a.vmovups(at(to), 64 * i, x);
-      if (scales === 'row' && zero === 'many') {
-        a.vmovups(zmm(25), at(zeroAt), 64 * i);
-        a.vpdpbusd(sums, zmm(25), x);
-      } else if (zero !== 0) a.vpdpbusd(sums, zeros, x);
-    }
+    });
     if (vectors % 2 > 0) {
-      a.vpxord(zmm(25), zmm(25), zmm(25));
-      a.vmovups(at(to), 64 * vectors, zmm(25));
+      a.vpxord(zmm(0), zmm(0), zmm(0));
+      a.vmovups(at(to), 64 * vectors, zmm(0));
     }
-    if (zero !== 0) {
-      a.vextracti64x4(ymm(24), sums, 1);
-      a.vpaddd(ymm(18), ymm(18), ymm(24));
-      a.vextracti32x4(xmm(24), ymm(18), 1);
-      a.vpaddd(xmm(18), xmm(18), xmm(24));
-    }
-    a.vpxord(xmm(24), xmm(24), xmm(24));
-    a.vpsubd(xmm(18), xmm(24), xmm(18));
-    a.vmulps(xmm(16), xmm(16), a.constant(Float32Array.of(1 / MOST)), 0, BROADCAST);
-    a.vmovd(at(to), SCALE_AT, xmm(16));
-    for (let digit = 0; digit < DIGITS; digit++) a.vpextrd(at(to), sumAt(digit), xmm(18), digit);
     a.addi(from, 4 * steps);
     if (scales === 'row') a.addi(scaleAt, 4 * steps);
-    a.addi(zeroAt, 128 * Math.ceil(vectors / 2));
-    a.addi(to, 128 * Math.ceil(vectors / 2));
+    a.addi(zeroAt, fixedBytes(padded(steps)));
+    a.addi(to, fixedBytes(padded(steps)));
   };
 
   const nextRow = a.here();
@@ -161,6 +105,80 @@ export function emitFixed(levels: Levels, pitch: number): Uint8Array {
   a.ret();
   return a.finish().slice();
 }
+
+/** Numbers into digits, a span at a time: those of a vector in register 0 to 7, its own from 16 to 25. */
+export class Fixing {
+  private readonly a: Assembler;
+  private readonly zero: Levels['zero'];
+  private readonly zerosAt: Gpr | undefined;
+
+  /** @param zerosAt points to the zero points of the span's steps, one for each digit, where these have their own */
+  constructor(a: Assembler, zero: Levels['zero'], zerosAt?: Gpr) {
+    this.a = a;
+    this.zero = zero;
+    this.zerosAt = zero === 'many' ? zerosAt : undefined;
+    const fill = (register: number, value: number): void =>
+      a.vpbroadcastd(zmm(register), a.constant(Uint32Array.of(value)));
+    fill(MOST_OF, bitsOf(MOST));
+    fill(OFFSETS_OF, OFFSETS);
+    fill(MAGNITUDE, 0x7fffffff);
+    fill(ZEROS, (zero === 'many' ? 1 : zero) * 0x01010101);
+    a.vbroadcasti32x4(zmm(ORDER), a.constant(Uint8Array.of(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)));
+  }
+
+  /** @param load puts a vector of numbers into a register; zeros where there are none */
+  span(to: Gpr, vectors: number, load: (x: Vector, i: number) => void): void {
+    const { a, zero, zerosAt } = this;
+    const [largest, inverse, sums, spare] = [zmm(LARGEST), zmm(INVERSE), zmm(SUMS), zmm(SPARE)];
+    const xs = Array.from({ length: vectors }, (_, i) => zmm(i));
+    for (const [i, x] of xs.entries()) {
+      load(x, i);
+      // As integers numbers without a sign are in order, infinity and NaN last.
+      a.vpandd(i === 0 ? largest : inverse, x, zmm(MAGNITUDE));
+      if (i > 0) a.vpmaxud(largest, largest, inverse);
+    }
+    a.vextracti64x4(ymm(SPARE), largest, 1);
+    a.vpmaxud(ymm(LARGEST), ymm(LARGEST), ymm(SPARE));
+    a.vextracti32x4(xmm(SPARE), ymm(LARGEST), 1);
+    a.vpmaxud(xmm(LARGEST), xmm(LARGEST), xmm(SPARE));
+    for (const order of [0b01001110, 0b10110001]) {
+      a.vpshufd(xmm(SPARE), xmm(LARGEST), order);
+      a.vpmaxud(xmm(LARGEST), xmm(LARGEST), xmm(SPARE));
+    }
+    a.vpmaxud(xmm(LARGEST), xmm(LARGEST), a.constant(Uint32Array.of(bitsOf(LEAST))), 0, BROADCAST);
+    a.vpbroadcastd(largest, xmm(LARGEST));
+    a.vdivps(inverse, zmm(MOST_OF), largest);
+    a.vpxord(sums, sums, sums);
+    for (const [i, x] of xs.entries()) {
+      a.vmulps(x, x, inverse);
+      a.vcvtps2dq(x, x);
+      a.vpaddd(x, x, zmm(OFFSETS_OF));
+      a.vpxord(x, x, zmm(OFFSETS_OF));
+      a.vpshufb(x, x, zmm(ORDER));
+      a.vmovups(at(to), 64 * i, x);
+      if (zerosAt !== undefined) {
+        a.vmovups(spare, at(zerosAt), 64 * i);
+        a.vpdpbusd(sums, spare, x);
+      } else if (zero !== 0) a.vpdpbusd(sums, zmm(ZEROS), x);
+    }
+    if (zero !== 0) {
+      a.vextracti64x4(ymm(SPARE), sums, 1);
+      a.vpaddd(ymm(SUMS), ymm(SUMS), ymm(SPARE));
+      a.vextracti32x4(xmm(SPARE), ymm(SUMS), 1);
+      a.vpaddd(xmm(SUMS), xmm(SUMS), xmm(SPARE));
+    }
+    a.vpxord(xmm(SPARE), xmm(SPARE), xmm(SPARE));
+    a.vpsubd(xmm(SUMS), xmm(SPARE), xmm(SUMS));
+    a.vmulps(xmm(LARGEST), xmm(LARGEST), a.constant(Float32Array.of(1 / MOST)), 0, BROADCAST);
+    a.vmovd(at(to), SCALE_AT, xmm(LARGEST));
+    for (let digit = 0; digit < DIGITS; digit++) a.vpextrd(at(to), sumAt(digit), xmm(SUMS), digit);
+  }
+}
+
+const [LARGEST, INVERSE, SUMS, MOST_OF, ORDER, OFFSETS_OF, ZEROS, MAGNITUDE, SPARE] = [
+  16, 17, 18, 19, 20, 21, 22, 23, 24,
+];
+const bitsOf = (value: number): number => new Uint32Array(Float32Array.of(value).buffer)[0]!;
 
 /** Spans in loops: rbp counts groups, rcx spans. */
 export function emitGroups(a: Assembler, levels: Pick<Levels, 'k' | 'group'>, span: (steps: number) => void): void {

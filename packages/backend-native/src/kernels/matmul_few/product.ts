@@ -1,6 +1,6 @@
 /** The product of a block of fixed-point rows by a panel of weights, which come into registers as bytes. */
 
-import { type Assembler, at, BROADCAST, type Gpr, r8, r9, r10, r11, r13, zmm } from '@espalier/x64';
+import { type Assembler, at, BROADCAST, type Gpr, r8, r9, r10, r11, r13, type Vector, zmm } from '@espalier/x64';
 import { DIGITS, digitAt, emitGroups, fixedBytes, SCALE_AT, sumAt } from './fixed.ts';
 import { aAt, weightsAt } from './frame.ts';
 import { BRICK, columnsLayout, type Levels, padded, QUADS, spanLayout } from './layout.ts';
@@ -46,7 +46,6 @@ export function emitProduct(
   for (let r = 1; r < rows; r++) a.lea(rowsAt[r]!, at(aAt), r * pitch);
   for (let r = 0; r < rows; r++) a.vxorps(sum(r), sum(r), sum(r));
   if (columns.zeros > 0 && hasColumnZeros) a.vpmovzxbd(zmm(ZEROS), at(columnsAt), columns.zeros);
-  const third = a.constant(Float32Array.of(65536));
   emitGroups(a, levels, (steps) => {
     const spanAt = bricks.beginSpan(a, bricksAt);
     if (levels.scales === 'group' && hasColumnZeros) a.vpmovzxbd(zmm(ZEROS), at(spanAt), zeros);
@@ -75,11 +74,7 @@ export function emitProduct(
     for (let r = 0; r < rows; r++) {
       const [low, middle, high] = [0, 1, 2].map((d) => digit(0, r, d)) as [number, number, number];
       if (sets > 1) for (let d = 0; d < DIGITS; d++) a.vpaddd(digit(0, r, d), digit(0, r, d), digit(1, r, d));
-      a.vpslldi(middle, middle, 8);
-      a.vpaddd(low, low, middle);
-      a.vcvtdq2ps(low, low);
-      a.vcvtdq2ps(high, high);
-      a.vfmadd231ps(low, high, third, 0, BROADCAST);
+      emitNumber(a, low, middle, high);
       if (levels.scales === 'group') {
         a.vmulps(middle, scale, at(rowsAt[r]!), SCALE_AT, BROADCAST);
         a.vfmadd231ps(sum(r), low, middle);
@@ -89,4 +84,13 @@ export function emitProduct(
     bricks.endSpan(a, steps, bricksAt);
   });
   if (levels.scales === 'column') for (let r = 0; r < rows; r++) a.vmulps(sum(r), sum(r), at(columnsAt));
+}
+
+/** The numbers whose digits are given, into the first; changes the others. */
+export function emitNumber(a: Assembler, low: Vector, middle: Vector, high: Vector): void {
+  a.vpslldi(middle, middle, 8);
+  a.vpaddd(low, low, middle);
+  a.vcvtdq2ps(low, low);
+  a.vcvtdq2ps(high, high);
+  a.vfmadd231ps(low, high, a.constant(Float32Array.of(65536)), 0, BROADCAST);
 }
