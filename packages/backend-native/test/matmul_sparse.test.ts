@@ -11,9 +11,9 @@ import {
   onnxOps,
   Tensor,
 } from '@espalier/core';
+import { remembered } from '@espalier/lowering';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNativeBackend, type NativeBackend } from '../src/index.ts';
-import { remembered } from '../src/kernels/matmul_sparse/common.ts';
 import { cutOf, linesOf, rowMajor } from '../src/kernels/matmul_sparse/cut.ts';
 
 const found = createNativeBackend({ guard: true });

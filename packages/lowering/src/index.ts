@@ -57,6 +57,7 @@ export {
 } from './recurrent.ts';
 export { directionFloats, inputWeights, packRecurrence, passFloats, stateFloats } from './recurrent-pack.ts';
 export { foldedAxes, foldsNeighbours, type ReductionWalk, reductionWalk } from './reduction.ts';
+export { levels, notSparse, remembered, rowsOfTheirOwn, tooDense } from './sparse.ts';
 export { unitElements, unitRows } from './units.ts';
 export { type SizeValues, sizeValues } from './values.ts';
 export { type Axis, checkFits, mergeAxes, walk, walkArgs } from './walk.ts';

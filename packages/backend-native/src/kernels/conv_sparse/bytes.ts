@@ -9,11 +9,19 @@ import {
   type Rejection,
   type TensorDesc,
 } from '@espalier/core';
-import { addressOf, type Convolution, convolutionOf, type Windows, windowsOf } from '@espalier/lowering';
+import {
+  addressOf,
+  type Convolution,
+  convolutionOf,
+  levels,
+  remembered,
+  tooDense,
+  type Windows,
+  windowsOf,
+} from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import { channelsFirst } from '../conv_int8/patches.ts';
 import { keptLayout } from '../layouts.ts';
-import { levels, remembered, tooDense } from '../matmul_sparse/common.ts';
 import type { SizedMatrix } from '../matmul_sparse/cut.ts';
 import type { Turning } from '../matmul_sparse/program.ts';
 import { countQuads } from '../matmul_sparse/quads.ts';
@@ -106,7 +114,8 @@ export const convolutionSparseBytes: NativeKernel = {
       macs: asked.rows * structure.nonzeros,
       bytes: asked.bytes + count.bytes,
       resident: count.bytes,
-      dots: images * (quadsCost(count, tensor.dims[0]!, layout.tiles) + turns * TURN_COST),
+      dots:
+        images * (quadsCost(count, tensor.dims[0]!, layout.tiles, asked.finish, conv.taps === 1) + turns * TURN_COST),
     };
   },
   prepare(call, constants, engine) {

@@ -14,8 +14,11 @@ import {
   type Convolution,
   checkPlaneOperands,
   convolutionOf,
+  levels,
   type PlaneEpilogue,
   planeEpilogue,
+  remembered,
+  tooDense,
   type Windows,
   windowsOf,
 } from '@espalier/lowering';
@@ -27,7 +30,6 @@ import type { NativeProgram } from '../../program.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { keptLayout, planeDims } from '../layouts.ts';
 import { avx2, avx512, type Isa } from '../matmul/isa.ts';
-import { levels, remembered, tooDense } from '../matmul_sparse/common.ts';
 import { type Cut, linesOf as countLines, cutOf, groupsOf, type Matrix, NONZERO_BYTES } from '../matmul_sparse/cut.ts';
 import { emitUnit, mostColumns, type Stream } from '../matmul_sparse/stream.ts';
 import { emitEntry, linesOf } from './emit.ts';

@@ -10,8 +10,8 @@ import {
   type Tensor,
   toFloat16,
 } from '@espalier/core';
+import { remembered } from '@espalier/lowering';
 import { quantizedSource } from '../matmul/quantized.ts';
-import { remembered } from '../matmul_sparse/common.ts';
 import { COLUMNS } from './frame.ts';
 
 /** Steps along K that lie together, in quads of four to a lane: weights are filled up to whole bricks of them. */

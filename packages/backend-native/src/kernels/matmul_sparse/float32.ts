@@ -1,12 +1,13 @@
 /** Products by sparse matrices of float32. */
 
 import { bindShape, isRejection, Slicer, sizeOf } from '@espalier/core';
+import { levels, notSparse, remembered } from '@espalier/lowering';
 import { Assembler, at, zmm } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, fuses } from '../matmul/epilogue.ts';
 import { avx512 } from '../matmul/isa.ts';
-import { levels, notSparse, remembered, rowwise, streamCost } from './common.ts';
+import { rowwise, streamCost } from './common.ts';
 import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { type Finish, LINE, SUMS_AT } from './frame.ts';
 import { programOf, rowTiles } from './program.ts';

@@ -1,11 +1,12 @@
 /** Products by sparse matrices of bytes, their sums exact: as pattern quads, and as a stream of blocks of four along a column. */
 
 import { ESPALIER, isRejection, Slicer } from '@espalier/core';
+import { levels, notSparse, remembered } from '@espalier/lowering';
 import { Assembler } from '@espalier/x64';
 import { loadCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
 import { avx512 } from '../matmul/isa.ts';
-import { levels, notSparse, remembered, streamCost } from './common.ts';
+import { streamCost } from './common.ts';
 import { cutOf, linesOf, NONZERO_BYTES, rowMajor, unitColumns } from './cut.ts';
 import { LINE, SUMS_AT } from './frame.ts';
 import { programOf, rowTiles } from './program.ts';
@@ -45,7 +46,7 @@ export const quads: NativeKernel = {
       macs: asked.rows * structure.nonzeros,
       bytes: asked.bytes + count.bytes,
       resident: count.bytes,
-      dots: quadsCost(count, n, tiles) + tiles * TURN_COST * BYTE_ROWS * k,
+      dots: quadsCost(count, n, tiles, asked.finish, true) + tiles * TURN_COST * BYTE_ROWS * k,
     };
   },
   prepare(call, constants, engine) {

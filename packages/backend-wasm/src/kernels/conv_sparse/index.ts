@@ -1,14 +1,13 @@
 /** Convolutions by sparse filters of float32: zeros cost nothing. */
 
 import { bindShape, type Call, type Constants, isRejection, type Rejection, sizeOf, type Work } from '@espalier/core';
-import { checkPlaneOperands, windowsOf } from '@espalier/lowering';
+import { checkPlaneOperands, tooDense, windowsOf } from '@espalier/lowering';
 import type { Engine } from '../../engine.ts';
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmProgram } from '../../program.ts';
 import { bySizes } from '../bysizes.ts';
 import { type ConvolutionPlan, costBeside, geometryOf, patchArgs, planOf } from '../conv/index.ts';
 import { epilogueSteps, plainSteps } from '../epilogue.ts';
-import { MOST_DENSITY } from '../matmul_sparse/common.ts';
 import { floatEntries } from '../matmul_sparse/entries.ts';
 import { COLUMNS, DEPTH, groupsOf, packTable, TOKENS, tableLayout } from '../matmul_sparse/pack.ts';
 import { copySeen, seenBy } from '../window/seen.ts';
@@ -23,8 +22,8 @@ function sparsePlan(call: Call, constants: Constants): ConvolutionPlan | Rejecti
   const plan = planOf(call, constants);
   if (isRejection(plan)) return plan;
   if (plan.conv.groups > 1) return { reason: `it has ${plan.conv.groups} groups` };
-  const { nonzeros, elements } = constants[1]!.structure;
-  return nonzeros > MOST_DENSITY * elements ? { reason: 'hardly any of its weights is zero' } : plan;
+  const reason = tooDense(constants[1]!);
+  return reason === undefined ? plan : { reason };
 }
 
 function row(isa: Isa): WasmKernel {

@@ -1,11 +1,11 @@
 /** Products by sparse matrices of float32. */
 
 import { bindShape, isRejection, sizeOf } from '@espalier/core';
-import { tensorBytes } from '@espalier/lowering';
+import { levels, notSparse, tensorBytes } from '@espalier/lowering';
 import type { Isa, WasmKernel } from '../../kernel.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import { type Epilogue, epilogueOf } from '../matmul/epilogue.ts';
-import { addedAndOther, levels, notSparse, rowwise, sparseLaw } from './common.ts';
+import { addedAndOther, rowwise, sparseLaw } from './common.ts';
 import { floatEntries } from './entries.ts';
 import { COLUMNS, TOKENS, tableLayout } from './pack.ts';
 import { sparseProgram } from './program.ts';

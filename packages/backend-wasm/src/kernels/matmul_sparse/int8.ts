@@ -13,14 +13,14 @@ import {
   type Rejection,
   sizeOf,
 } from '@espalier/core';
-import { tensorBytes } from '@espalier/lowering';
+import { levels, notSparse, remembered, tensorBytes } from '@espalier/lowering';
 import type { Isa, WasmKernel } from '../../kernel.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
 import { type Op, ops, planOf } from '../matmul_int8/ops.ts';
 import type { Bytes } from '../matmul_int8/pack.ts';
 import { LAID_OUT, layRows } from '../matmul_int8/rows.ts';
-import { addedAndOther, levels, notSparse, remembered, rowwise, sparseLaw } from './common.ts';
+import { addedAndOther, rowwise, sparseLaw } from './common.ts';
 import { type Entries, halfEntries, pairEntries } from './entries.ts';
 import { COLUMNS, TOKENS, tableLayout } from './pack.ts';
 import { sparseProgram } from './program.ts';
@@ -38,12 +38,16 @@ const dimsOf = ({ tensor }: Constant) => tensor.dims as [number, number];
 
 const kinds: readonly Kind[] = [
   {
-    ...{ label: 'csr', block: 1, cost: { relaxed: 2.2, simd: 1.9 } },
-    entries: remembered((weights) => halfEntries(bytesOf(weights), dimsOf(weights))),
+    label: 'csr',
+    block: 1,
+    cost: { relaxed: 2.2, simd: 1.9 },
+    entries: /* @__PURE__ */ remembered((weights) => halfEntries(bytesOf(weights), dimsOf(weights))),
   },
   {
-    ...{ label: 'bsr1x2', block: 2, cost: { relaxed: 1.6, simd: 1.35 } },
-    entries: remembered((weights) => pairEntries(bytesOf(weights), dimsOf(weights))),
+    label: 'bsr1x2',
+    block: 2,
+    cost: { relaxed: 1.6, simd: 1.35 },
+    entries: /* @__PURE__ */ remembered((weights) => pairEntries(bytesOf(weights), dimsOf(weights))),
   },
 ];
 
