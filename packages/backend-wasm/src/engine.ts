@@ -65,7 +65,7 @@ async function startPool(
   } catch (error) {
     return {
       pool: await acquirePool(1, { isShared: false, isHere: true }),
-      hint: `runs in slices on the thread that calls (${(error as Error).message}): for more, pass the address of this package's worker.js as workerUrl`,
+      hint: `runs on this thread (${(error as Error).message}): for more, pass the address of worker.js as workerUrl`,
     };
   }
 }

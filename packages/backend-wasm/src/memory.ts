@@ -187,5 +187,5 @@ function makeShared(): Pick<Space, 'object' | 'maximum'> {
       if (!(error instanceof RangeError)) throw error; // Too large for the host: the next one.
     }
   }
-  throw new EspalierError('LIMIT', 'this host has no address space for a WebAssembly memory');
+  throw new EspalierError('LIMIT', 'this host grants no WebAssembly memory');
 }

@@ -178,18 +178,15 @@ export class Pool {
 
   /** Once a worker is there. */
   private runLater(job: Job): Running {
-    let isCancelled = false;
-    const later = this.joining.then((): Running => {
-      if (!isCancelled) return this.run(job);
-      return settled(Promise.resolve({ completed: false }));
-    });
+    const later = this.joining.then(() => this.run(job));
     return {
       outcome: later.then(({ outcome }) => outcome),
       left: later.then(({ left }) => left),
-      cancel() {
-        isCancelled = true;
-        void later.then(({ cancel }) => cancel());
-      },
+      cancel: () =>
+        void later.then(
+          ({ cancel }) => cancel(),
+          () => {},
+        ),
     };
   }
 
@@ -208,10 +205,7 @@ export class Pool {
   }
 
   private lostMemory(space: Space): EspalierError {
-    return new EspalierError(
-      'KERNEL_FAILED',
-      `the memory of this model is gone (${this.gone.get(space)}): load it again`,
-    );
+    return new EspalierError('KERNEL_FAILED', `this model's memory is gone (${this.gone.get(space)}): load it again`);
   }
 
   private tell(message: object, transfer?: readonly Transferable[]): void {
@@ -300,7 +294,7 @@ export class Pool {
     if (this.disposed) return;
     this.members.splice(this.members.indexOf(member), 1);
     member.isOld = false;
-    if (!this.isShared) this.forget(`its worker ended: ${reason}`, () => true);
+    if (!this.isShared) this.forget(`a worker ended: ${reason}`, () => true);
     for (const [id, read] of [...this.reads]) {
       if (read.member !== member) continue;
       this.reads.delete(id);

@@ -6,7 +6,8 @@ const pools = new Map<string, { readonly pool: Pool; users: number }>();
 
 /** A pool with as many threads at least; give it back with {@link releasePool}. @throws Error where the host starts no worker */
 export async function acquirePool(threads: number, options: PoolOptions): Promise<Pool> {
-  const key = JSON.stringify([String(options.workerUrl ?? ''), options.isShared, options.isHere]);
+  const { workerUrl, isShared, isHere } = options;
+  const key = `${workerUrl} ${isShared} ${isHere}`;
   const entry = pools.get(key) ?? { pool: new Pool(options), users: 0 };
   pools.set(key, entry);
   entry.users++;

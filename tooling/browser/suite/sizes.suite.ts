@@ -1,7 +1,7 @@
 // What packages and pages weigh, minified and compressed by gzip, from packages as npm installs them. Whoever exceeds a ceiling says why, or
 // raises it.
 import { copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -36,7 +36,7 @@ const folder = await temporaryFolder();
 beforeAll(() => install('espalier', folder.path));
 afterAll(() => folder[Symbol.asyncDispose]());
 
-/** Kilobytes of a bundle, and of what comes of each package in it before it is compressed. */
+/** Kilobytes of a bundle without what it loads only when it is wanted, and of what comes of each package in it before it is compressed. */
 async function weigh(contents: string, external: readonly string[] = []) {
   const { outputFiles, metafile } = await build({
     stdin: { contents, resolveDir: folder.path },
@@ -47,13 +47,24 @@ async function weigh(contents: string, external: readonly string[] = []) {
     format: 'esm',
     target: 'es2022',
     external: [...external],
+    splitting: true,
+    outdir: folder.path,
   });
+  const { outputs } = metafile;
+  const [entry] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint !== undefined)!;
+  // A set that grows while it is gone through: what a file imports at once is looked at too.
+  const loaded = new Set([entry]);
+  for (const file of loaded)
+    for (const { path, kind } of outputs[file]!.imports)
+      if (kind === 'import-statement' && outputs[path]) loaded.add(path);
   const parts = new Map<string, number>();
-  for (const [file, { bytesInOutput }] of Object.entries(Object.values(metafile.outputs)[0]!.inputs)) {
+  for (const [file, { bytesInOutput }] of [...loaded].flatMap((each) => Object.entries(outputs[each]!.inputs))) {
     const name = /.*node_modules\/((@[^/]*\/)?[^/]*)/.exec(file)?.[1] ?? file;
     parts.set(name, (parts.get(name) ?? 0) + bytesInOutput / 1000);
   }
-  return { kilobytes: gzipSync(outputFiles[0]!.contents, { level: 9 }).length / 1000, parts };
+  const files = outputFiles.filter(({ path }) => [...loaded].some((each) => resolve(each) === path));
+  const bytes = Buffer.concat(files.map(({ contents }) => contents));
+  return { kilobytes: gzipSync(bytes, { level: 9 }).length / 1000, parts };
 }
 
 const line = (name: string, kilobytes: number, ceiling: number): string =>

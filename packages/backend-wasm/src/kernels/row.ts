@@ -69,7 +69,7 @@ const oneBlock = (v: Vectors): Block => ({
   keepFirst: (x, rest) => v.select(v.f.v128_constant(FIRST), x, rest),
 });
 
-const FIRST = Int32Array.of(-1, 0, 0, 0);
+const FIRST = /* @__PURE__ */ Int32Array.of(-1, 0, 0, 0);
 
 /** The accumulators of a pass, all at one value. */
 export function accumulators(v: Vectors, start: Expr): readonly V128[] {
@@ -96,8 +96,8 @@ export function foldBy(v: Vectors, [first, ...rest]: readonly V128[], join: (a: 
 }
 
 const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((i) => 4 * lane + i));
-const SWAP_PAIRS = lanes(2, 3, 0, 1);
-const SWAP_NEIGHBOURS = lanes(1, 0, 3, 2);
+const SWAP_PAIRS = /* @__PURE__ */ lanes(2, 3, 0, 1);
+const SWAP_NEIGHBOURS = /* @__PURE__ */ lanes(1, 0, 3, 2);
 
 /** Where a unit's rows are in the argument block: rows, rows of a unit, elements of a row, then pointers. */
 const POINTERS = 3 * WORD;

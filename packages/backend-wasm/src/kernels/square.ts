@@ -14,7 +14,7 @@ export function turned(v: Vectors, [a, b, c, d]: Square): Square {
 
 const lanes = (...order: readonly number[]): number[] => order.flatMap((lane) => [0, 1, 2, 3].map((i) => 4 * lane + i));
 /** Lanes of two vectors, those of the second from 4 on. */
-const LOW = lanes(0, 4, 1, 5);
-const HIGH = lanes(2, 6, 3, 7);
-const FIRST = lanes(0, 1, 4, 5);
-const SECOND = lanes(2, 3, 6, 7);
+const LOW = /* @__PURE__ */ lanes(0, 4, 1, 5);
+const HIGH = /* @__PURE__ */ lanes(2, 6, 3, 7);
+const FIRST = /* @__PURE__ */ lanes(0, 1, 4, 5);
+const SECOND = /* @__PURE__ */ lanes(2, 3, 6, 7);

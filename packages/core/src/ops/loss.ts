@@ -14,7 +14,7 @@ function classLoss(c: Inference): void {
 }
 
 const types = { T: floats, Tind: ['int32', 'int64'] } as const;
-const attributes = { ignore_index: attr.int(), reduction: attr.string('mean') };
+const attributes = { ignore_index: /* @__PURE__ */ attr.int(), reduction: /* @__PURE__ */ attr.string('mean') };
 
 export const loss = schemas(() => [
   op('NegativeLogLikelihoodLoss', [12, 13, 22], {

@@ -7,7 +7,7 @@ import { normalizeAxis } from '../shape.ts';
 import { agree, positive, ranked, vector } from './check.ts';
 import { attr, op, params, schemas } from './define.ts';
 
-const epsilon = attr.float(Math.fround(1e-5));
+const epsilon = /* @__PURE__ */ attr.float(/* @__PURE__ */ Math.fround(1e-5));
 const types = { T: floats } as const;
 
 /** The same shape, for an op with an attribute `axis`. */

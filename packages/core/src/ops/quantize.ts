@@ -25,7 +25,11 @@ function checkGranularity(c: Inference): void {
   for (const [i, d] of ranked(c, 1, expected.length).entries()) agree(c, d, expected[i], what);
 }
 
-const attributes = { axis: attr.int(1), block_size: attr.int(0), output_dtype: attr.int(0) };
+const attributes = {
+  axis: /* @__PURE__ */ attr.int(1),
+  block_size: /* @__PURE__ */ attr.int(0),
+  output_dtype: /* @__PURE__ */ attr.int(0),
+};
 
 export const quantization = schemas(() => [
   op('QuantizeLinear', [10, 13, 19, 21, 23, 24, 25, 28], {

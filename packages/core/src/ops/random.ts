@@ -6,9 +6,9 @@ import { dtypeAttribute } from './cast.ts';
 import { positive, ranked } from './check.ts';
 import { attr, op, params, schemas } from './define.ts';
 
-const normal = { mean: attr.float(0), scale: attr.float(1) };
-const uniform = { low: attr.float(0), high: attr.float(1) };
-const seeded = { seed: attr.float(), dtype: attr.int() };
+const normal = { mean: /* @__PURE__ */ attr.float(0), scale: /* @__PURE__ */ attr.float(1) };
+const uniform = { low: /* @__PURE__ */ attr.float(0), high: /* @__PURE__ */ attr.float(1) };
+const seeded = { seed: /* @__PURE__ */ attr.float(), dtype: /* @__PURE__ */ attr.int() };
 
 function shaped(c: Inference): void {
   c.output(0, c.ints('shape'), { dtype: dtypeAttribute(c, 'dtype', floats) ?? 'float32' });

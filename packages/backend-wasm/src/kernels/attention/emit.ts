@@ -11,9 +11,6 @@ import { callTile, emitTiles, storeSome, TILE } from '../matmul/tile.ts';
 import { emitShares, type Variant } from './softmax.ts';
 import { emitTurn, KEYS } from './turn.ts';
 
-/** Rows of a register tile. */
-export const { rows: ROWS } = TILE;
-
 /** Operands, each by five words: where it is, bytes from one batch, key-value head, query head of a group and row to the next. */
 export const operands = ['q', 'k', 'v', 'y', 'mask'] as const;
 export const operandWords = ['start', 'batch', 'group', 'head', 'row'] as const;
@@ -41,8 +38,8 @@ export type PlainWord = (typeof plainWords)[number];
 export function emitAttention(module: ModuleBuilder, variant: Variant): Body {
   const turn = emitTurn(module);
   const shape = { isRelaxed: variant.isRelaxed, of: 'f32', vectors: TILE.vectors, k: null } as const;
-  const scoreTiles = emitTiles(module, { ...shape, inRows: false }, ROWS);
-  const valueTiles = emitTiles(module, { ...shape, inRows: true }, ROWS);
+  const scoreTiles = emitTiles(module, { ...shape, inRows: false }, TILE.rows);
+  const valueTiles = emitTiles(module, { ...shape, inRows: true }, TILE.rows);
   const shareOf = emitShares(module, variant);
   const finish = emitFinish(module);
   return (f, args, unit, thread) => {
@@ -94,9 +91,9 @@ export function emitAttention(module: ModuleBuilder, variant: Variant): Body {
       const from = keep(f, f.i32_const(0));
       f.loop((again) => {
         const height = keep(f, f.i32_sub(queries.get(), from.get()));
-        limit(f, height, keep(f, f.i32_const(ROWS)));
+        limit(f, height, keep(f, f.i32_const(TILE.rows)));
         body(from, height);
-        advance(f, from, ROWS);
+        advance(f, from, TILE.rows);
         f.br_if(again, f.i32_lt_u(from.get(), queries.get()));
       });
     };

@@ -5,7 +5,8 @@ import { type AttentionGeometry, type AttentionLayout, attentionGeometry, headSi
 import { type Isa, isas, type WasmKernel } from '../../kernel.ts';
 import type { WasmCall } from '../../program.ts';
 import { programOf } from '../elements.ts';
-import { emitAttention, operands, operandWords, plainWords, ROWS } from './emit.ts';
+import { TILE } from '../matmul/tile.ts';
+import { emitAttention, operands, operandWords, plainWords } from './emit.ts';
 import type { Variant } from './softmax.ts';
 import { KEYS } from './turn.ts';
 
@@ -39,7 +40,7 @@ function queriesOf({ batch, groups, sharing, positions, keys }: AttentionGeometr
   const heads = Math.max(1, batch * groups * sharing);
   const wanted = Math.ceil((positions * heads) / (4 * threads));
   const most = Math.min(MOST_QUERIES, Math.floor(SCORE_BYTES / (4 * Math.max(1, keys))), wanted);
-  return ROWS * Math.max(1, Math.floor(most / ROWS));
+  return TILE.rows * Math.max(1, Math.floor(most / TILE.rows));
 }
 
 /** What follows from the sizes of a call. */
@@ -52,7 +53,7 @@ function layOut(call: Call, { inputs: [q, k, v, m], outputs: [y], threads }: Omi
   const scorePitch = 4 * KEYS * Math.max(1, Math.ceil(g.keys / KEYS));
   const panel = queriesPerUnit * scorePitch;
   const tile = panel + 4 * KEYS * g.size;
-  const shares = tile + 4 * KEYS * ROWS;
+  const shares = tile + 4 * KEYS * TILE.rows;
   const threadBytes = Math.ceil((shares + 4 * queriesPerUnit) / 64) * 64;
   const words = { queriesPerUnit, unitsPerHead, scorePitch, panel, tile, shares, threadBytes };
   return { g, words, units: isEmpty ? 0 : g.batch * g.groups * g.sharing * unitsPerHead };
@@ -66,7 +67,7 @@ function bitsOf(value: number): number {
 }
 
 export const attention: readonly WasmKernel[] = /* @__PURE__ */ isas.map((isa): WasmKernel => {
-  const name = `attention_f32_dense_${ROWS}x${KEYS}__${isa.name}`;
+  const name = `attention_f32_dense_${TILE.rows}x${KEYS}__${isa.name}`;
   return {
     name,
     op: 'Attention',

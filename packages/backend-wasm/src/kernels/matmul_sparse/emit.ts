@@ -154,7 +154,8 @@ function addEntry(v: Vectors, of: Of, entry: Local<'i32'>, base: Local<'i32'>, s
 /** Numbers of 16 bits of two vectors in turn: of their first four, of their last four. */
 const inTurn = (first: number): number[] =>
   [0, 1, 2, 3].flatMap((i) => [0, 16].flatMap((from) => [0, 1].map((byte) => from + 2 * (first + i) + byte)));
-const [LOW, HIGH] = [inTurn(0), inTurn(4)];
+const LOW = /* @__PURE__ */ inTurn(0);
+const HIGH = /* @__PURE__ */ inTurn(4);
 
 /** Turns sums back, does the steps of the epilogue, stores: sums, where to, tokens, columns, bytes between rows, operands and their row steps. */
 function emitFinish(module: ModuleBuilder, { isRelaxed, of, steps, operands }: SparseProduct): Func {

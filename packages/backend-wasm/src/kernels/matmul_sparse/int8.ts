@@ -40,7 +40,7 @@ const kinds: readonly Kind[] = [
   {
     label: 'csr',
     block: 1,
-    cost: { relaxed: 2.2, simd: 1.9 },
+    cost: { relaxed: 2, simd: 1.75 },
     entries: /* @__PURE__ */ remembered((weights) => halfEntries(bytesOf(weights), dimsOf(weights))),
   },
   {

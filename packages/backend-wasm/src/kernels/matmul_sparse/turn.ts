@@ -69,4 +69,5 @@ export const emitTurn: Emit<Turn> =
   };
 
 const halves = (from: number): number[] => Array.from({ length: 8 }, (_, i) => [4 * i + from, 4 * i + from + 1]).flat();
-const [EVEN, ODD] = [halves(0), halves(2)];
+const EVEN = /* @__PURE__ */ halves(0);
+const ODD = /* @__PURE__ */ halves(2);

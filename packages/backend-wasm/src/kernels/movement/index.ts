@@ -41,7 +41,7 @@ import { copyProgram } from './program.ts';
 import { emitCount, emitWords } from './values.ts';
 
 /** All that whole bytes hold. */
-const types = (Object.keys(dtypes) as DType[]).filter((dtype) => dtypes[dtype].bits >= 8);
+const types = /* @__PURE__ */ (Object.keys(dtypes) as DType[]).filter((dtype) => dtypes[dtype].bits >= 8);
 const sizeIn = ({ dtype }: { readonly dtype: DType }): Size => (dtypes[dtype].bits / 8) as Size;
 
 interface Row {

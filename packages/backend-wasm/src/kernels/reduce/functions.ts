@@ -32,12 +32,13 @@ const pass = (op: Binary, initial = 0, before: (v: Vectors, x: V128) => Expr = (
   step: (v, total, x) => v.bin(op, total, before(v, x)),
   join: (v, a, b) => v.bin(op, a, b),
 });
-const sum = pass('f32x4_add');
-const absolute = pass('f32x4_add', 0, (v, x) => v.un('f32x4_abs', x));
-const squares: Pass = { ...sum, step: (v, total, x) => v.madd(x, x, total) };
+const sum = /* @__PURE__ */ pass('f32x4_add');
+const absolute = /* @__PURE__ */ pass('f32x4_add', 0, (v, x) => v.un('f32x4_abs', x));
+const join: Pass['join'] = (v, a, b) => v.add(a, b);
+const squares: Pass = { initial: 0, step: (v, total, x) => v.madd(x, x, total), join };
 // These give NaN where either operand is.
-const most = pass('f32x4_max', bits(Number.NEGATIVE_INFINITY));
-const least = pass('f32x4_min', bits(Number.POSITIVE_INFINITY));
+const most = /* @__PURE__ */ pass('f32x4_max', /* @__PURE__ */ bits(Number.NEGATIVE_INFINITY));
+const least = /* @__PURE__ */ pass('f32x4_min', /* @__PURE__ */ bits(Number.POSITIVE_INFINITY));
 /** Infinities and NaN say all there is to say: only a finite top helps. */
 const finite = (v: Vectors, top: V128): Expr => {
   const difference = v.keep(v.sub(top, top));
@@ -46,7 +47,7 @@ const finite = (v: Vectors, top: V128): Expr => {
 const powers: Pass = {
   initial: 0,
   step: (v, total, x, top) => v.add(total, exp(v, v.sub(x, finite(v, top!)))),
-  join: sum.join,
+  join,
 };
 
 const float = (op: string, cost: number, passes: readonly Pass[], finish?: Reduction['finish']): Reduction => ({

@@ -178,7 +178,7 @@ function eachTap(
   });
 }
 
-const EVENS = [0, 2, 4, 6].flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
+const EVENS = /* @__PURE__ */ [0, 2, 4, 6].flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
 
 /** What the windows of vector `index` see with a tap. */
 function elements({ f }: Vectors, pointer: Local<'i32'>, index: number, stride: number): Expr {
