@@ -5,6 +5,7 @@ import {
   type Attributes,
   type Backend,
   createEvaluator,
+  type Evaluate,
   type Kernel,
   type Node,
   onnxOps,
@@ -13,9 +14,30 @@ import {
 import { expect } from 'vitest';
 import type { NativeBackend, NativeProgram } from '../src/index.ts';
 
-const js = createEvaluator(createJsBackend(), onnxOps);
+/** The scalar backend. */
+export const js = createEvaluator(createJsBackend(), onnxOps);
 
 type Compare = (x: Tensor, w: Tensor, attrs: Attributes, zeros?: readonly (Tensor | undefined)[]) => Promise<void>;
+
+/** The kernels, which know of all inputs but those that are named. */
+export function knowing(
+  kernels: readonly Kernel<NativeProgram>[],
+  backend: NativeBackend,
+  inputs: readonly (Tensor | undefined)[],
+  unknown: readonly number[],
+): Evaluate {
+  const constants = inputs.map((tensor, i) =>
+    tensor && !unknown.includes(i)
+      ? { tensor, structure: { elements: tensor.size, nonzeros: nonzerosOf(tensor) } }
+      : undefined,
+  );
+  const informed = kernels.map((kernel): typeof kernel => ({
+    ...kernel,
+    work: (call, at) => kernel.work(call, at, constants),
+    prepare: (call, _, context) => kernel.prepare!(call, constants, context),
+  }));
+  return createEvaluator({ ...backend, kernels: informed } satisfies Backend, onnxOps);
+}
 
 /** Expects the same to the last bit. */
 export function comparison(kernels: readonly Kernel<NativeProgram>[], backend: NativeBackend): Compare {
@@ -26,15 +48,7 @@ export function comparison(kernels: readonly Kernel<NativeProgram>[], backend: N
       ...{ name: 'conv', op: 'QuantizedConv', domain: 'espalier', attrs },
       ...{ inputs: inputs.map((input, i) => (input ? `i${i}` : '')), outputs: ['y'] },
     };
-    const constants = inputs.map((tensor, i) =>
-      tensor && i > 0 ? { tensor, structure: { elements: tensor.size, nonzeros: nonzerosOf(tensor) } } : undefined,
-    );
-    const informed = kernels.map((kernel): typeof kernel => ({
-      ...kernel,
-      work: (call, at) => kernel.work(call, at, constants),
-      prepare: (call, _, context) => kernel.prepare!(call, constants, context),
-    }));
-    const native = createEvaluator({ ...backend, kernels: informed } satisfies Backend, onnxOps);
+    const native = knowing(kernels, backend, inputs, [0]);
     const [[wanted], [got]] = [await js(node, inputs), await native(node, inputs)];
     expect(got!.dims).toEqual(wanted!.dims);
     const worst = (wanted!.data as Float32Array).findIndex((value, i) => value !== got!.data[i]);

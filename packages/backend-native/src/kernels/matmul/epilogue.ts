@@ -25,6 +25,8 @@ export interface EpilogueOperand {
   readonly isSingle: boolean;
   /** A constant that can be divided by as {@link divide} does. */
   readonly isDivisor: boolean;
+  /** A constant zero point that changes nothing. */
+  readonly isNothing: boolean;
 }
 
 export interface Epilogue {
@@ -71,7 +73,7 @@ export function epilogueOf(
     const value = Number(constants[input]?.tensor.data[0]);
     operands.push({
       ...{ input, dtype, perColumn: last !== 1, isSingle: desc.shape.slice(0, -1).every((d) => d === 1) },
-      isDivisor: Math.abs(Math.log2(value)) < MODERATE,
+      ...{ isDivisor: Math.abs(Math.log2(value)) < MODERATE, isNothing: isByte && value === 0 && last === 1 },
     });
   }
   if (operands.length > MOST_OPERANDS) return { reason: `its epilogue reads more than ${MOST_OPERANDS} tensors` };
@@ -240,8 +242,8 @@ export function emitSteps(
         const dtype = levelType(operands, step);
         const zero = operands.findIndex(({ input }) => input === zeroPoint);
         const known = zero < 0 ? undefined : held.get(keyOf('all', zeroPoint!));
-        const offset = zero < 0 ? undefined : (known ?? t[1]!);
-        if (zero >= 0 && known === undefined) loadZeroPoint(math, offset!, addresses[zero]!, dtype);
+        const offset = zero < 0 || operands[zero]!.isNothing ? undefined : (known ?? t[1]!);
+        if (offset !== undefined && known === undefined) loadZeroPoint(math, offset, addresses[zero]!, dtype);
         const factor = load(scale)!;
         if (op === 'QuantizeLinear') {
           const division = divisionBy(step, held);
@@ -267,8 +269,8 @@ export function emitSteps(
         }
         if (offset !== undefined && !isCentred) a.vsubps(levels, levels, offset);
         isCentred = false;
-        a.vmulps(levels, levels, factor);
-        if (op === 'DequantizeAdd') a.vaddps(x, x, levels);
+        if (op === 'DequantizeAdd') a.vfmadd231ps(x, levels, factor);
+        else a.vmulps(levels, levels, factor);
       } else if (op in arithmetic) {
         const operand = load(inputs[0])!;
         const [left, right] = position === 0 ? [x, operand] : [operand, x];

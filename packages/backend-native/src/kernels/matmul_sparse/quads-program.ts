@@ -21,14 +21,29 @@ import { columnBytes, packColumns } from './scaled.ts';
 
 /** Multiply-adds of a dot product of a vector. */
 const DOT_MACS = 64;
-/** What a quad takes beside its dot products, in those of a vector: four lines loaded, eight shuffles in units that are partly free. */
+/**
+ * What a quad takes beside its dot products, in those of a vector: four lines loaded, eight shuffles in units that are partly free; and where
+ * lines begin anywhere, so that each is two.
+ */
 const QUAD_COST = 4.5;
-/** What sixteen columns of a tile take beside, in dot products of a vector: summing up, storing. */
+const UNALIGNED_QUAD_COST = 8;
+/** What sixteen columns of a tile take beside, in dot products of a vector: summing up, storing; and for each unit of what they take to finish, beyond that of a bias and levels. */
 const BLOCK_COST = 600;
+const FINISH_COST = 64;
+const LIGHT_FINISH = 7;
 
-/** What `tiles` take, in multiply-adds of dot products. */
-export const quadsCost = ({ quads, dots }: QuadCount, n: number, tiles: number): number =>
-  tiles * DOT_MACS * (4 * dots + QUAD_COST * quads + BLOCK_COST * Math.ceil(n / BLOCK_COLUMNS));
+/** What `tiles` take, in multiply-adds of dot products. @param finish of an element, in multiply-adds of float32 */
+export function quadsCost(
+  { quads, dots }: QuadCount,
+  n: number,
+  tiles: number,
+  finish: number,
+  isAligned: boolean,
+): number {
+  const block = BLOCK_COST + FINISH_COST * Math.max(0, finish - LIGHT_FINISH);
+  const quad = isAligned ? QUAD_COST : UNALIGNED_QUAD_COST;
+  return tiles * DOT_MACS * (4 * dots + quad * quads + block * Math.ceil(n / BLOCK_COLUMNS));
+}
 
 export interface QuadsProduct {
   readonly matrix: SizedMatrix<Int8Array>;

@@ -15,7 +15,7 @@ import {
 } from '@espalier/core';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, quantizedType } from '../matmul/epilogue.ts';
-import { scaledFuses } from '../matmul_int8/program.ts';
+import { finishCost, scaledFuses } from '../matmul_int8/program.ts';
 import { rowwise } from './common.ts';
 import { rowMajor, type SizedMatrix } from './cut.ts';
 import type { SparseProgram } from './program.ts';
@@ -24,13 +24,13 @@ import type { Scaling } from './scaled.ts';
 /** Inputs of QuantizedMatMul and of QuantizedConv. */
 export const [A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO] = [0, 1, 2, 3, 4, 5];
 
-/** The rows of the result, and the bytes that move beside the weights; or why no sparse kernel can. @param shape of the matrix */
+/** The rows of the result, what an element takes to finish, and the bytes that move beside the weights; or why no sparse kernel can. @param shape of the matrix */
 export function askedOf(
   call: Call,
   at: Binding,
   constants: Constants,
   shape: readonly Dim[],
-): Rejection | { readonly rows: number; readonly bytes: number } {
+): Rejection | { readonly rows: number; readonly finish: number; readonly bytes: number } {
   const [scale, zero] = [B_SCALE, B_ZERO].map((i) => constants[i]);
   if (!scale) return { reason: 'the scales of its weights are not constant' };
   if (call.inputs[B_ZERO] && zero?.structure.nonzeros !== 0)
@@ -46,7 +46,8 @@ export function askedOf(
     (sum, desc, i) => sum + (desc && i !== B ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
     0,
   );
-  return { rows: sizeOf(bindShape(call.outputs[0]!.shape.slice(0, -1), at)), bytes };
+  const rows = sizeOf(bindShape(call.outputs[0]!.shape.slice(0, -1), at));
+  return { rows, finish: finishCost(epilogue), bytes };
 }
 
 /** Constant weights as they are in memory. */
