@@ -28,6 +28,8 @@ const shapes: Readonly<Record<string, Shape>> = {
   'BERT large 128': { heads: 16, queries: 128, size: 64 },
   'MiniLM 8': { heads: 12, queries: 8, size: 32 },
   'MiniLM 128': { heads: 12, queries: 128, size: 32 },
+  'MiniLM 32': { heads: 12, queries: 32, size: 32 },
+  'MiniLM 32 x 32': { batch: 32, heads: 12, queries: 32, size: 32, mask: [32, 1, 1, 32] },
   'MiniLM 32 x 128': { batch: 32, heads: 12, queries: 128, size: 32, mask: [32, 1, 1, 128] },
   '512': { heads: 12, queries: 512, size: 64 },
   '2048 causal': { heads: 12, queries: 2048, size: 64, isCausal: true },
