@@ -26,3 +26,20 @@ it.each([
   // Once the last thread has left.
   await vi.waitFor(() => wasm.dispose());
 });
+
+it('a model that needs more memory than WebAssembly addresses is refused, with the reason', async () => {
+  const wasm = (await createWasmBackend({ threads: 1 })) as WasmBackend;
+  const session = await createRuntime({ backends: [wasm] }).createSession({
+    name: 'wide',
+    inputs: [{ name: 'x', dtype: 'float32', shape: [1] }],
+    outputs: ['y'],
+    nodes: [{ name: 'widen', op: 'Expand', domain: '', inputs: ['x', 'shape'], outputs: ['y'], attrs: {} }],
+    constants: new Map([['shape', new Tensor('int64', [2 ** 31], [1])]]),
+  });
+  await expect(session.run({ x: new Tensor('float32', [1], [1]) })).rejects.toMatchObject({
+    code: 'LIMIT',
+    message: expect.stringMatching(/a buffer of 85899\d+ bytes .*wasm.* at most/),
+  });
+  await session.dispose();
+  await vi.waitFor(() => wasm.dispose());
+});
