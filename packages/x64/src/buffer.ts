@@ -31,6 +31,19 @@ export class CodeBuffer {
     this.position += source.length;
   }
 
+  /**
+   * Emits `count` bytes of `code` from `from` on, with `last` in place of the last of them: an instruction that was assembled before, with
+   * another displacement or immediate of 8 bits. For those that are needed by the million.
+   */
+  again(code: Uint8Array, from: number, count: number, last: number): void {
+    if (this.position + count > this.bytes.length) this.grow(count);
+    const { bytes } = this;
+    let to = this.position;
+    for (let read = from; read < from + count - 1; read++) bytes[to++] = code[read]!;
+    bytes[to++] = last;
+    this.position = to;
+  }
+
   /** Emits `value` as four bytes. @internal */
   int32(value: number): void {
     if (this.position + 4 > this.bytes.length) this.grow(4);

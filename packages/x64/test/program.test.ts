@@ -293,3 +293,18 @@ describe('tables', () => {
     }
   });
 });
+
+test('an instruction that is copied has another displacement', () => {
+  const once = new Assembler(64);
+  once.nop(3);
+  once.vfmadd231ps(zmm0, zmm1, at(rdi), 4, BROADCAST);
+  const code = once.finish();
+  const [copied, direct] = [new Assembler(64), new Assembler(64)];
+  for (let i = -128; i < 128; i++) {
+    // A displacement of zero would take a byte less.
+    if (i === 0) continue;
+    copied.again(code, 3, code.length - 3, i);
+    direct.vfmadd231ps(zmm0, zmm1, at(rdi), 4 * i, BROADCAST);
+  }
+  expect(copied.finish()).toEqual(direct.finish());
+});

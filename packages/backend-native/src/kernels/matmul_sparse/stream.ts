@@ -6,7 +6,7 @@
  * weight, which is a float, or four bytes along a column. Code that no other unit uses: the pattern is in it; weights follow one another in memory.
  */
 
-import { Assembler, at, BROADCAST, r9, r10, r12, r13, r14, r15, rax, rbp, rdi, rdx, rip, rsi } from '@espalier/x64';
+import { Assembler, at, r9, r10, r12, r13, r14, r15, rax, rbp, rdi, rdx, rip, rsi } from '@espalier/x64';
 import { avx512, type Isa } from '../matmul/isa.ts';
 import type { Cut, Matrix } from './cut.ts';
 import {
@@ -22,6 +22,8 @@ import {
   tiles,
   turnedAt,
 } from './frame.ts';
+import { nonzerosOf, seek } from './nonzeros.ts';
+import { emitProduct, weightsRead } from './product.ts';
 import { SIDE } from './square.ts';
 
 /** What a unit's own code finds beside: sums of the first tile, weights, the code that stores a tile. */
@@ -171,26 +173,27 @@ function emitPrefetch(a: Assembler, fetched: Fetched): void {
 /** Adds to the sums at rsi of some columns what a chunk of rows gives. */
 function emitGroup(
   a: Assembler,
-  { isa, matrix, lines }: Product,
+  { isa, cut, matrix, lines }: Product,
   [top, bottom]: Range,
   [left, right]: Range,
   stream: Stream,
   fetched: Fetched,
 ): void {
-  const { data, rowStep, columnStep } = matrix;
-  const isFloat = data instanceof Float32Array;
+  const nonzeros = nonzerosOf(matrix, cut);
+  const { starts, columns, values, next } = nonzeros;
+  const isFloat = values instanceof Float32Array;
   const isWide = isa === avx512;
   const lineBytes = 4 * isa.lanes;
   const [below, above] = REACH[isWide ? 'avx512' : 'avx2'];
   const turns = TURNS[isWide ? 'avx512' : 'avx2'];
   const sums = Array.from({ length: right - left }, (_, i) => isa.register(i));
-  const [line, weight] = [at(rdi), at(rdx)];
+  const [line, weight] = [at(rdi), at(weightsRead)];
   // Whole lines, as short displacements count in them.
   const baseFor = (at: number): number => (Math.floor(at / lineBytes) - below) * lineBytes;
   let lineBase = baseFor(lines.of(top));
   let weightBase = stream.used - below;
   a.lea(rdi, at(lineAt), lineBase);
-  a.lea(rdx, at(weightsAt), weightBase * 4);
+  a.lea(weightsRead, at(weightsAt), weightBase * 4);
   for (const [i, sum] of sums.entries())
     if (top === 0) a.vxorps(sum, sum, sum);
     else a.vmovups(sum, at(rsi), i * lineBytes);
@@ -199,35 +202,32 @@ function emitGroup(
   for (let row = top; row < bottom; row++) {
     const x = isa.register(sums.length + (turn % turns));
     let isLoaded = false;
-    for (let column = left, read = row * rowStep + left * columnStep; column < right; column++, read += columnStep) {
-      const value = data[read]!;
-      if (value === 0) continue;
+    let read = seek(nonzeros, row, left);
+    for (; read < starts[row + 1]! && columns[read]! < right; read++) {
       if (!isLoaded) {
-        const at = lines.of(row);
-        if (at - lineBase > above * lineBytes) {
-          a.addi(rdi, baseFor(at) - lineBase);
-          lineBase = baseFor(at);
+        const place = lines.of(row);
+        if (place - lineBase > above * lineBytes) {
+          a.addi(rdi, baseFor(place) - lineBase);
+          lineBase = baseFor(place);
         }
-        a.vmovups(x, line, at - lineBase);
+        a.vmovups(x, line, place - lineBase);
         isLoaded = true;
         turn++;
       }
       if (stream.used - weightBase > above) {
-        a.addi(rdx, (stream.used - below - weightBase) * 4);
+        a.addi(weightsRead, (stream.used - below - weightBase) * 4);
         weightBase = stream.used - below;
       }
-      const sum = sums[column - left]!;
-      const weightOffset = (stream.used - weightBase) * 4;
-      if (!isFloat) a.vpdpbusd(sum, x, weight, weightOffset, BROADCAST);
-      else if (isWide) a.vfmadd231ps(sum, x, weight, weightOffset, BROADCAST);
+      if (isWide) emitProduct(a, isFloat, columns[read]! - left, x, stream.used - weightBase);
       else {
         const w = isa.register(sums.length + turns + (broadcast++ % BROADCASTS));
-        a.vbroadcastss(w, weight, weightOffset);
-        a.vfmadd231ps(sum, x, w);
+        a.vbroadcastss(w, weight, (stream.used - weightBase) * 4);
+        a.vfmadd231ps(sums[columns[read]! - left]!, x, w);
       }
-      stream.weights[stream.used++] = value;
+      stream.weights[stream.used++] = values[read]!;
       emitPrefetch(a, fetched);
     }
+    next[row] = read;
   }
   for (const [i, sum] of sums.entries()) a.vmovups(at(rsi), i * lineBytes, sum);
 }
