@@ -260,6 +260,20 @@ describe('activations quantised as they come', () => {
     expect(result.nodes[1]!.inputs).toEqual(['a', 'as', 'az', 'q', 's']);
   });
 
+  it('scales by one constant what was quantised before', async () => {
+    const before = [
+      node('QuantizeLinear', 'x one za', 'a'),
+      node('MatMulInteger', 'a q za z', 'u'),
+      node('Cast', 'u', 'f', { to: 1 }),
+    ];
+    const known = { ...constants, za: q('uint8') };
+    const once = graph([x], 'y', [...before, node('Mul', 'f s', 'y')], known);
+    const result = await expectRewrite(once, passes, ['QuantizeLinear', product]);
+    expect(result.nodes[1]!.inputs).toEqual(['a', expect.stringContaining('one'), 'za', 'q', 's', 'z']);
+    const twice = graph([x], 'y', [...before, node('Mul', 'f f', 'y')], known);
+    await expectRewrite(twice, passes, ['QuantizeLinear', 'MatMulInteger', 'Cast', 'Mul']);
+  });
+
   it('shares one quantisation among products', async () => {
     const again = ['MatMulInteger', 'Cast', 'Mul', 'Mul'].map((op, i) =>
       node(op, ['a q az', 'u2', 'as s', 'f2 ss2'][i]!, ['u2', 'f2', 'ss2', 'y2'][i]!, op === 'Cast' ? { to: 1 } : {}),
