@@ -173,10 +173,9 @@ async function runBlock(
   give: () => void,
 ): Promise<void> {
   const { buffer, times, steps: stepOf } = block;
-  const clear = (what: WasmBuffer, bytes: number): void => memory.write(what, 0, new Uint8Array(bytes));
-  clear(buffer, 4 * commandsAt(stepOf.length));
-  if (block.failing.length > 0) clear(block.status, block.status.bytes);
-  if (onStep) clear(times, times.bytes);
+  memory.clear(buffer, 4 * commandsAt(stepOf.length));
+  if (block.failing.length > 0) memory.clear(block.status, block.status.bytes);
+  if (onStep) memory.clear(times, times.bytes);
   const { outcome, left, cancel } = pool.run({
     memory: memory.space,
     block: buffer.address,

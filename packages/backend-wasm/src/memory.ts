@@ -102,6 +102,13 @@ export class Memory {
     else this.household.pool.write(this.space, buffer.address + offset, bytes);
   }
 
+  /** The first bytes of a buffer become zero. */
+  clear(buffer: WasmBuffer, bytes: number): void {
+    const view = this.view(buffer);
+    if (view) view.fill(0, 0, bytes);
+    else this.write(buffer, 0, new Uint8Array(bytes));
+  }
+
   async read(buffer: WasmBuffer, offset: number, bytes: number): Promise<Uint8Array> {
     const view = this.view(buffer);
     return view

@@ -31,7 +31,7 @@ export {
   scatterNDRows,
 } from './indexed.ts';
 export { type LineWalk, lineWalk } from './lines.ts';
-export { addressOf, columnsOf, sameSize, tensorBytes } from './operands.ts';
+export { addressOf, bytesOf, columnsOf, movedBytes, sameSize, tensorBytes } from './operands.ts';
 export { checkPlaneOperands, type PlaneEpilogue, type PlaneOperand, planeEpilogue } from './planes.ts';
 export {
   agree,
@@ -57,7 +57,7 @@ export {
 } from './recurrent.ts';
 export { directionFloats, inputWeights, packRecurrence, passFloats, stateFloats } from './recurrent-pack.ts';
 export { foldedAxes, foldsNeighbours, type ReductionWalk, reductionWalk } from './reduction.ts';
-export { levels, notSparse, remembered, rowsOfTheirOwn, tooDense } from './sparse.ts';
+export { levels, notSparse, remembered, rowsOfTheirOwn, shiftedZeros, tooDense } from './sparse.ts';
 export { unitElements, unitRows } from './units.ts';
 export { type SizeValues, sizeValues } from './values.ts';
 export { type Axis, checkFits, mergeAxes, walk, walkArgs } from './walk.ts';

@@ -1,6 +1,15 @@
 /** What kernels ask of a call's operands. */
 
-import { type Binding, bindShape, byteLength, type Call, EspalierError, formatShape, sizeOf } from '@espalier/core';
+import {
+  type Binding,
+  bindShape,
+  byteLength,
+  type Call,
+  EspalierError,
+  formatShape,
+  sizeOf,
+  type TensorDesc,
+} from '@espalier/core';
 import type { BoundCall, BoundOperand } from './rearrange.ts';
 
 /** The address of an operand, 0 for one that is left out. */
@@ -25,9 +34,16 @@ export function sameSize(what: string, ...operands: readonly (Pick<BoundOperand,
 /** Elements of a row, of a call whose rows are the last axis. */
 export const columnsOf = ({ inputs: [x] }: Pick<BoundCall, 'inputs'>): number => x!.dims.at(-1)!;
 
+/** Bytes of a tensor, none where it is left out. */
+export const bytesOf = (desc: TensorDesc | undefined, at: Binding): number =>
+  desc ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0;
+
+const sumOf = (tensors: readonly (TensorDesc | undefined)[], at: Binding): number =>
+  tensors.reduce((sum, desc) => sum + bytesOf(desc, at), 0);
+
 /** Bytes of a call's operands. */
-export const tensorBytes = ({ inputs, outputs }: Call, at: Binding): number =>
-  [...inputs, ...outputs].reduce(
-    (sum, desc) => sum + (desc ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
-    0,
-  );
+export const tensorBytes = ({ inputs, outputs }: Pick<Call, 'inputs' | 'outputs'>, at: Binding): number =>
+  sumOf([...inputs, ...outputs], at);
+
+/** Bytes of the results, twice: what is not moved is not read. */
+export const movedBytes = ({ outputs }: Call, at: Binding): number => 2 * sumOf(outputs, at);

@@ -1,6 +1,6 @@
 /** What sparse products ask of their calls on any machine. */
 
-import { type Call, type Constant, dim, isDenser, type Structure } from '@espalier/core';
+import { type Call, type Constant, type Constants, dim, isDenser, type Structure } from '@espalier/core';
 
 /** Sparsity patterns are not told from other formats: every nonzero is where it is. */
 export const levels = [{ kind: 'dense' }, { kind: 'compressed' }] as const;
@@ -15,6 +15,12 @@ export const tooDense = ({ structure }: Constant): string | undefined =>
 /** Why a matrix is none for sparse kernels. */
 export const notSparse = (weights: Constant | undefined): string | undefined =>
   weights?.tensor.dims.length === 2 ? tooDense(weights) : 'its weights are not a constant matrix';
+
+/** Why weights with zero points are none for sparse kernels. @param input the zero points */
+export const shiftedZeros = ({ inputs }: Call, constants: Constants, input: number): string | undefined =>
+  inputs[input] && constants[input]?.structure.nonzeros !== 0
+    ? 'its weights have zero points: a pruned one is not zero'
+    : undefined;
 
 /** Why the rows of what an epilogue reads are not those of the result. */
 export function rowsOfTheirOwn(call: Call, operands: readonly { readonly input: number }[]): string | undefined {

@@ -62,8 +62,16 @@ export const planeLines = ({ taps }: Flat, { channel, phase }: PlaneLayout): Qua
 
 /** The argument block; behind it for each piece: bytes from the image's first, bytes from the channel's, how many pixels. */
 export const planeWords = [
-  ...(['x', 'aZero', 'to', 'scratch', 'threadBytes', 'xImage', 'chunks', 'image', 'pieces'] as const),
-];
+  'x',
+  'aZero',
+  'to',
+  'scratch',
+  'threadBytes',
+  'xImage',
+  'chunks',
+  'image',
+  'pieces',
+] as const;
 const argument = (name: (typeof planeWords)[number]): number => 8 * planeWords.indexOf(name);
 const PIECE_WORDS = 3;
 
@@ -127,7 +135,7 @@ export function emitPlanes({ channels, strides }: Convolution, { channel }: Plan
   a.lea(piece, args, 8 * planeWords.length);
   a.mov(r10, args, argument('pieces'));
   const nextPiece = a.here();
-  const [gathered, turned] = [a.label(), a.label()];
+  const gathered = a.label();
   a.vmovups(zmm(0), thread, FILL_AT);
   for (let i = 0; i < CHANNELS; i++) a.vmovups(thread, i * LINE, zmm(0));
   a.mov(r8, at(piece), 0);
@@ -152,7 +160,6 @@ export function emitPlanes({ channels, strides }: Convolution, { channel }: Plan
   a.mov(r8, at(piece), 8);
   a.add(r8, to);
   for (let i = 0; i < CHANNELS; i++) a.vmovups(at(r8), i * channel, zmm(i));
-  a.bind(turned);
   a.addi(piece, 8 * PIECE_WORDS);
   a.dec(r10);
   a.jnz(nextPiece);

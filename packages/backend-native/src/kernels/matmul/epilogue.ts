@@ -1,6 +1,7 @@
 /** What is done to a product before it is stored: which steps there are, and their code. */
 
 import {
+  byteLength,
   type Call,
   type Constants,
   type DType,
@@ -9,8 +10,10 @@ import {
   type EpilogueStep,
   type Rejection,
 } from '@espalier/core';
+import { geometry } from '@espalier/lowering';
 import type { Address, Assembler, Vector } from '@espalier/x64';
 import { Vectors } from '../../math/index.ts';
+import type { NativeCall } from '../../program.ts';
 import { ACTIVATION_TEMPORARIES, activations } from '../activations.ts';
 import { type Division, divide, MODERATE } from '../division.ts';
 import { emitLevel, type LevelType, levelRange, loadLevels, loadZeroPoint, roundToNearest } from '../levels.ts';
@@ -32,6 +35,23 @@ export interface EpilogueOperand {
 export interface Epilogue {
   readonly steps: readonly EpilogueStep[];
   readonly operands: readonly EpilogueOperand[];
+}
+
+/**
+ * Of each operand the address and the bytes from row to row, for argument blocks.
+ * @param a the shape of the product's first operand
+ * @throws EspalierError `SHAPE_MISMATCH`
+ */
+export function operandWords(
+  { operands }: Epilogue,
+  { inputs, outputs }: Pick<NativeCall, 'inputs' | 'outputs'>,
+  a: readonly number[],
+  weights: readonly [k: number, n: number],
+): number[] {
+  const given = operands.map(({ input }) => inputs[input]!);
+  const dims = given.map((operand) => operand.dims);
+  const { rowSteps } = geometry(a, weights, outputs[0]!.dims, dims);
+  return given.flatMap(({ address, dtype }, i) => [address, byteLength(dtype, rowSteps[i]!)]);
 }
 
 /** A register for the address of each. */

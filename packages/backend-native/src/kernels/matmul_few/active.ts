@@ -5,10 +5,9 @@
  */
 
 import { ESPALIER, isRejection, runGenerator, Slicer } from '@espalier/core';
-import { geometry } from '@espalier/lowering';
 import { sharedCode } from '../../code.ts';
 import type { NativeKernel } from '../../kernel.ts';
-import { type Epilogue, fuses } from '../matmul/epilogue.ts';
+import { type Epilogue, fuses, operandWords } from '../matmul/epilogue.ts';
 import { quantizedMatrix } from '../matmul/quantized.ts';
 import { rowwise } from '../matmul_sparse/common.ts';
 import { argumentWords, emitColumns, threadBytes } from './columns.ts';
@@ -74,7 +73,6 @@ export const activeColumns: NativeKernel = {
     const elements = await runGenerator(unpacked(constants[1]!.tensor, least), slicer);
     await runGenerator(packRows(levels, quantizedMatrix(call, constants), elements, weights.view), slicer);
     const code = sharedCode(engine.addon, emitAll, { ...levels, least: 0, nonzeros: 0 }, epilogue);
-    const others = epilogue.operands.map(({ input }) => input);
     const { bytes } = listOf(levels);
     const lists = ({ threads }: { threads: number }): number => threads * threadBytes(levels);
     return {
@@ -92,16 +90,12 @@ export const activeColumns: NativeKernel = {
           units: (bound) => rowsOf(bound, n) * panels,
           args(bound) {
             const { inputs, outputs, scratch } = bound;
-            const operands = others.map((input) => inputs[input]!);
-            const operandDims = operands.map(({ dims }) => dims);
-            const { rowSteps } = geometry(inputs[0]!.dims, [k, n], outputs[0]!.dims, operandDims);
             const words: Record<(typeof argumentWords)[number], number> = {
               ...{ scratch, lists: scratch + lists(bound), weights: weights.address, c: outputs[0]!.address },
             };
-            const bytes = operands.map(({ dtype }) => (dtype === 'float32' ? 4 : 1));
             return [
               ...argumentWords.map((name) => words[name]),
-              ...operands.flatMap(({ address }, i) => [address, bytes[i]! * rowSteps[i]!]),
+              ...operandWords(epilogue, bound, inputs[0]!.dims, [k, n]),
             ];
           },
         },

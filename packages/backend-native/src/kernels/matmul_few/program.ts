@@ -1,12 +1,12 @@
 /** The program of a product of few rows: what makes A ready, if anything, then the product. */
 
 import { type Binding, bindShape, type Call, type Constants, type Rates, sizeOf } from '@espalier/core';
-import { geometry, partition } from '@espalier/lowering';
+import { partition } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativePhase, NativeProgram } from '../../program.ts';
-import type { Epilogue } from '../matmul/epilogue.ts';
+import { type Epilogue, operandWords } from '../matmul/epilogue.ts';
 import { argumentWords, BLOCK_ROWS, COLUMNS, THREAD_BYTES } from './frame.ts';
 
 type Bound = Omit<NativeCall, 'scratch'>;
@@ -33,7 +33,6 @@ export const rowsOf = ({ outputs }: Pick<NativeCall, 'outputs'>, n: number): num
 
 export function programOf(few: FewRows, { memory }: Engine): NativeProgram {
   const { k, n, epilogue, code, weights, ready } = few;
-  const others = epilogue.operands.map(({ input }) => input);
   const owned = [weights, ...(few.owned ?? [])];
   const cutOf = (bound: Pick<NativeCall, 'outputs' | 'threads'>) =>
     partition({ m: rowsOf(bound, n), n, k, batch: 1 }, BLOCK_ROWS, COLUMNS, bound.threads);
@@ -43,16 +42,9 @@ export function programOf(few: FewRows, { memory }: Engine): NativeProgram {
     units: (bound) => (rowsOf(bound, n) > 0 ? cutOf(bound).units : 0),
     args(bound) {
       const { inputs, outputs, scratch } = bound;
-      const operands = others.map((input) => inputs[input]!);
-      const operandDims = operands.map(({ dims }) => dims);
-      const { rowSteps } = geometry(inputs[0]!.dims, [k, n], outputs[0]!.dims, operandDims);
       const a = ready ? scratch + readyAt(bound) : inputs[0]!.address;
       const words = { ...cutOf(bound), scratch, weights: weights.address, a, c: outputs[0]!.address };
-      const bytes = operands.map(({ dtype }) => (dtype === 'float32' ? 4 : 1));
-      return [
-        ...argumentWords.map((name) => words[name]),
-        ...operands.flatMap(({ address }, i) => [address, bytes[i]! * rowSteps[i]!]),
-      ];
+      return [...argumentWords.map((name) => words[name]), ...operandWords(epilogue, bound, inputs[0]!.dims, [k, n])];
     },
   };
   return {

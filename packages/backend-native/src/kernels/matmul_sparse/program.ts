@@ -1,12 +1,12 @@
 /** The program of sparse products: A is turned into tiles, then units do some columns of the result for some tiles. */
 
 import { sizeOf } from '@espalier/core';
-import { addressOf, geometry } from '@espalier/lowering';
+import { addressOf } from '@espalier/lowering';
 import type { LoadedCode } from '../../code.ts';
 import type { Engine } from '../../list.ts';
 import type { NativeBuffer } from '../../memory.ts';
 import type { NativeCall, NativeProgram } from '../../program.ts';
-import type { Epilogue } from '../matmul/epilogue.ts';
+import { type Epilogue, operandWords } from '../matmul/epilogue.ts';
 import { type Argument, argumentWords } from './frame.ts';
 import { turnWords } from './turn.ts';
 
@@ -82,7 +82,6 @@ export function rowTiles(
 export function programOf(shape: SparseProgram, { memory }: Engine): NativeProgram {
   const { code, buffer, epilogue, turning } = shape;
   const [k, n] = shape.dims;
-  const others = epilogue.operands.map(({ input }) => input);
   const sizes = (bound: Bound) => {
     const rows = sizeOf(bound.outputs[0]!.dims) / Math.max(1, n);
     const turned = turning.turned(bound);
@@ -116,10 +115,6 @@ export function programOf(shape: SparseProgram, { memory }: Engine): NativeProgr
         },
         args(bound) {
           const { inputs, outputs, scratch } = bound;
-          const operands = others.map((input) => inputs[input]!);
-          const y = outputs[0]!.dims;
-          const operandDims = operands.map(({ dims }) => dims);
-          const { rowSteps } = geometry([...y.slice(0, -1), k], shape.dims, y, operandDims);
           const { rows, tiles, tilesPerUnit, tileBytes, bytes, threadBytes, table = [] } = sizes(bound);
           const optional = (index: number | undefined): number => (index === undefined ? 0 : addressOf(inputs[index]));
           const words: Record<Argument, number> = {
@@ -130,10 +125,9 @@ export function programOf(shape: SparseProgram, { memory }: Engine): NativeProgr
             ...{ aScale: optional(shape.aScale), aZero: optional(shape.aZero) },
             ...{ c: outputs[0]!.address, cRow: shape.resultBytes * n },
           };
-          const elementBytes = operands.map(({ dtype }) => (dtype === 'float32' ? 4 : 1));
           return [
             ...argumentWords.map((name) => words[name]),
-            ...operands.flatMap(({ address }, i) => [address, elementBytes[i]! * rowSteps[i]!]),
+            ...operandWords(epilogue, bound, [...outputs[0]!.dims.slice(0, -1), k], shape.dims),
             ...table,
           ];
         },

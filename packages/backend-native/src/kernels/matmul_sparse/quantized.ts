@@ -3,7 +3,6 @@
 import {
   type Binding,
   bindShape,
-  byteLength,
   type Call,
   type Constants,
   type Dim,
@@ -13,6 +12,7 @@ import {
   sizeOf,
   type Tensor,
 } from '@espalier/core';
+import { bytesOf, shiftedZeros, tensorBytes } from '@espalier/lowering';
 import type { NativeKernel } from '../../kernel.ts';
 import { type Epilogue, quantizedType } from '../matmul/epilogue.ts';
 import { finishCost, scaledFuses } from '../matmul_int8/program.ts';
@@ -31,10 +31,9 @@ export function askedOf(
   constants: Constants,
   shape: readonly Dim[],
 ): Rejection | { readonly rows: number; readonly finish: number; readonly bytes: number } {
-  const [scale, zero] = [B_SCALE, B_ZERO].map((i) => constants[i]);
-  if (!scale) return { reason: 'the scales of its weights are not constant' };
-  if (call.inputs[B_ZERO] && zero?.structure.nonzeros !== 0)
-    return { reason: 'its weights have zero points: a pruned one is not zero' };
+  if (!constants[B_SCALE]) return { reason: 'the scales of its weights are not constant' };
+  const reason = shiftedZeros(call, constants, B_ZERO);
+  if (reason !== undefined) return { reason };
   const isSingle = [A_SCALE, A_ZERO].every((i) => {
     const desc = call.inputs[i];
     return !desc || dim.equal(dim.product(desc.shape), 1) === true;
@@ -42,10 +41,7 @@ export function askedOf(
   if (!isSingle) return { reason: 'its activations have more than one scale' };
   const epilogue = rowwise(call, B, shape, constants);
   if (isRejection(epilogue)) return epilogue;
-  const bytes = [...call.inputs, ...call.outputs].reduce(
-    (sum, desc, i) => sum + (desc && i !== B ? byteLength(desc.dtype, sizeOf(bindShape(desc.shape, at))) : 0),
-    0,
-  );
+  const bytes = tensorBytes(call, at) - bytesOf(call.inputs[B], at);
   const rows = sizeOf(bindShape(call.outputs[0]!.shape.slice(0, -1), at));
   return { rows, finish: finishCost(epilogue), bytes };
 }

@@ -3,7 +3,6 @@
 import {
   type Binding,
   bindShape,
-  byteLength,
   type Call,
   type Constants,
   type DType,
@@ -18,12 +17,14 @@ import {
 } from '@espalier/core';
 import {
   agree,
+  bytesOf,
   copied,
   filled,
   gatherNDRows,
   gatherRows,
   type IndexedRows,
   indexedWords,
+  movedBytes,
   outOfRange,
   type Rearrangement,
   rearrangements,
@@ -94,11 +95,6 @@ function row(
   };
 }
 
-/** Bytes of the result, twice: what is not moved is not read. */
-const moved = ({ outputs }: Call, at: Binding): number =>
-  2 * outputs.reduce((sum, y) => sum + (y ? bytesOf(y, at) : 0), 0);
-const bytesOf = ({ dtype, shape }: TensorDesc, at: Binding): number => byteLength(dtype, sizeOf(bindShape(shape, at)));
-
 /** Copies whose pieces follow from a bound call. */
 function copyPhase(code: MovementCode, size: Size, pieces: (bound: NativeCall) => readonly Piece[]): NativePhase {
   let last: { readonly bound: NativeCall; readonly copy: Copy } | undefined;
@@ -136,7 +132,7 @@ const rearrangement = ({ op, reject, turns, pieces }: Rearrangement): Row => ({
   op,
   types: op === 'Identity' ? { V: types } : { T: types },
   ...(reject ? { reject } : {}),
-  bytes: moved,
+  bytes: movedBytes,
   ...(turns ? { cost: turned(pieces) } : {}),
   program(call, constants, engine, code) {
     const size = sizeIn(call.inputs[0]!);
@@ -193,7 +189,7 @@ const failure = (kind: number, found: bigint): EspalierError =>
 const gathering = (op: string, given: NativeKernel['types'], rowsOf: typeof gatherRows): Row => ({
   op,
   types: given,
-  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
+  bytes: (call, at) => movedBytes(call, at) + bytesOf(call.inputs[1]!, at),
   program: (call, _, _engine, { entries }) => {
     const entry = entries.get(`gather ${sizeIn(call.inputs[1]!)}`)!;
     return { resident: 0, phases: [indexedPhase(entry, (bound) => rowsOf(call, bound), false)], failure };
@@ -223,7 +219,7 @@ const scatterND: Row = {
 const oneHot: Row = {
   op: 'OneHot',
   types: { T1: ['int64', 'int32'], T3: types },
-  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[0]!, at),
+  bytes: (call, at) => movedBytes(call, at) + bytesOf(call.inputs[0]!, at),
   program({ inputs: [indices], outputs: [out], attrs }, _, _engine, code) {
     const size = sizeIn(out!);
     const off = copyPhase(code, size, (bound) => filled(bound, bound.inputs[2]!.address));

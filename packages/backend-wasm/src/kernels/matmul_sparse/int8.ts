@@ -13,7 +13,7 @@ import {
   type Rejection,
   sizeOf,
 } from '@espalier/core';
-import { levels, notSparse, remembered, tensorBytes } from '@espalier/lowering';
+import { levels, notSparse, remembered, shiftedZeros, tensorBytes } from '@espalier/lowering';
 import type { Isa, WasmKernel } from '../../kernel.ts';
 import { epilogueSteps } from '../epilogue.ts';
 import type { Epilogue } from '../matmul/epilogue.ts';
@@ -53,10 +53,8 @@ const kinds: readonly Kind[] = [
 
 function epilogueFor(op: Op, call: Call, constants: Constants): Epilogue | Rejection {
   const weights = constants[op.b];
-  const reason = notSparse(weights);
+  const reason = notSparse(weights) ?? shiftedZeros(call, constants, op.bZero);
   if (reason !== undefined) return { reason };
-  if (call.inputs[op.bZero] && constants[op.bZero]?.structure.nonzeros !== 0)
-    return { reason: 'its weights have zero points: a pruned one is not zero' };
   return rowwise(call, planOf(op, call, constants));
 }
 

@@ -2,8 +2,6 @@
 
 import {
   type Binding,
-  bindShape,
-  byteLength,
   type Call,
   type Constants,
   type DType,
@@ -12,16 +10,17 @@ import {
   type Rejection,
   sizeOf,
   type Tensor,
-  type TensorDesc,
   type Work,
 } from '@espalier/core';
 import {
+  bytesOf,
   copied,
   filled,
   gatherNDRows,
   gatherRows,
   type IndexedRows,
   indexedWords,
+  movedBytes,
   outOfRange,
   type Rearrangement,
   rearrangements,
@@ -69,16 +68,11 @@ const row = ({ op, domain, types: given, reject, bytes, program }: Row): WasmKer
   prepare: program,
 });
 
-/** Bytes of the result, twice: what is not moved is not read. */
-const moved = ({ outputs }: Call, at: Binding): number =>
-  2 * outputs.reduce((sum, y) => sum + (y ? bytesOf(y, at) : 0), 0);
-const bytesOf = ({ dtype, shape }: TensorDesc, at: Binding): number => byteLength(dtype, sizeOf(bindShape(shape, at)));
-
 const rearrangement = ({ op, reject, pieces }: Rearrangement): Row => ({
   op,
   types: op === 'Identity' ? { V: types } : { T: types },
   ...(reject ? { reject } : {}),
-  bytes: moved,
+  bytes: movedBytes,
   program(call, constants, engine) {
     const size = sizeIn(call.inputs[0]!);
     return copyProgram(engine, size, op === 'Pad' ? new Uint8Array(size) : undefined, (bound, zero) =>
@@ -129,7 +123,7 @@ const indexedProgram = (
 const gathering = (op: string, given: WasmKernel['types'], rowsOf: typeof gatherRows): Row => ({
   op,
   types: given,
-  bytes: (call, at) => moved(call, at) + bytesOf(call.inputs[1]!, at),
+  bytes: (call, at) => movedBytes(call, at) + bytesOf(call.inputs[1]!, at),
   program: (call, _, engine) => {
     const indexed: Indexed = { size: sizeIn(call.inputs[1]!) as 4 | 8, way: 'gather' };
     return indexedProgram(engine, indexed, (bound) => rowsOf(call, bound));
